@@ -1,0 +1,45 @@
+# Two commands: `make book` and `make test`. Both set up what they need first, in this folder only.
+PYTHON ?= python3
+UV := .uv/bin/uv
+BIN := .venv/bin
+export VIRTUAL_ENV := $(CURDIR)/.venv
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: book test check pages references lock clean help
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+book: .venv/ready  ## execute the pages (demo profile) and build build/demo/html/index.html
+	$(BIN)/wlbook build --profile demo
+
+test: check pages  ## lint, types, unit tests, then every cell of every page against its reference
+
+check: .venv/ready  ## lint, types and unit tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pytest
+
+pages: .venv/ready  ## execute every page from an empty store and compare its cells (nbval)
+	$(BIN)/pytest --nbval tests/pages --nbval-sanitize-with tests/pages/sanitize.cfg
+
+references: .venv/ready  ## execute the pages anew and store their text outputs for nbval
+	$(BIN)/python tests/pages/refresh.py
+
+lock: $(UV)  ## resolve pyproject.toml anew into requirements.lock
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --quiet --custom-compile-command "make lock" --output-file requirements.lock
+
+clean:  ## remove the environment and everything built, the map store included
+	rm -rf .venv .uv build
+
+$(UV):
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+
+.venv/ready: requirements.lock pyproject.toml | $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	$(UV) pip sync --quiet requirements.lock
+	$(UV) pip install --quiet --no-deps --editable .
+	touch $@
