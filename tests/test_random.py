@@ -1,0 +1,20 @@
+import jax
+import numpy as np
+
+from wlbook.random import key
+
+
+def bits(stream):
+    return tuple(np.asarray(jax.random.key_data(stream)).tolist())
+
+
+def test_same_names_give_the_same_stream_and_others_another():
+    assert bits(key(1, "noise", 3)) == bits(key(1, "noise", 3))
+    streams = [key(1), key(2), key(1, "noise"), key(1, "noise", 3), key(1, "noise", 4), key(1, "shift", 3), key(1, 3)]
+    assert len({bits(stream) for stream in streams}) == len(streams)
+
+
+def test_streams_of_neighbouring_names_are_not_correlated():
+    draws = np.stack([jax.random.normal(key(7, "noise", index), (4096,)) for index in range(8)])
+    correlation = np.corrcoef(draws) - np.eye(8)
+    assert np.abs(correlation).max() < 5 / np.sqrt(4096)
