@@ -1,0 +1,216 @@
+"""The smooth universe: distances, growth, linear and nonlinear power, and the models that are simulated.
+
+Flat universes of matter and a cosmological constant. Everything here is float64 on the host; fields are made elsewhere.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyccl
+from jaxtyping import Float, Float64
+from scipy.integrate import solve_ivp
+
+HUBBLE_DISTANCE = 2997.92458  # c / (100 km/s/Mpc) [Mpc/h]
+FIDUCIAL = (0.26, 0.80)  # (omega_m, sigma_8) of the observed sky, as in the maps of Zorrilla Matilla et al. 2020
+DESIGN_RANGE = ((0.14, 0.50), (0.50, 1.10))  # what the design covers in omega_m and sigma_8
+_EARLIEST = 1e-3  # scale factor at which the growth of an Einstein-de Sitter universe is exact enough
+
+
+@dataclass(frozen=True)
+class Cosmology:
+    """A flat universe of cold matter and a cosmological constant.
+
+    Args:
+        omega_m: matter density today in units of the critical density, 0 < omega_m < 1.
+        sigma_8: rms of the linear density in spheres of 8 Mpc/h today, > 0.
+        h: Hubble constant in units of 100 km/s/Mpc, > 0.
+        omega_b: baryon density today, 0 < omega_b < omega_m (it shapes the transfer function only).
+        n_s: slope of the primordial spectrum.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+
+    omega_m: float
+    sigma_8: float
+    h: float = 0.72
+    omega_b: float = 0.046
+    n_s: float = 0.96
+
+    def __post_init__(self):
+        if not 0 < self.omega_m < 1:
+            raise ValueError(f"omega_m = {self.omega_m}: must be > 0 and < 1")
+        if not 0 < self.sigma_8 < 3:
+            raise ValueError(f"sigma_8 = {self.sigma_8}: must be > 0 and < 3")
+        if not 0.3 <= self.h <= 1.5:
+            raise ValueError(f"h = {self.h}: must be >= 0.3 and <= 1.5")
+        if not 0 < self.omega_b < self.omega_m:
+            raise ValueError(f"omega_b = {self.omega_b}: must be > 0 and < omega_m = {self.omega_m}")
+        if not 0.5 <= self.n_s <= 1.5:
+            raise ValueError(f"n_s = {self.n_s}: must be >= 0.5 and <= 1.5")
+
+
+@functools.lru_cache(maxsize=16)
+def ccl(cosmo: Cosmology) -> pyccl.Cosmology:
+    """The same universe in CCL: transfer function of Eisenstein and Hu 1998, halofit of Takahashi et al. 2012."""
+    return pyccl.Cosmology(
+        Omega_c=cosmo.omega_m - cosmo.omega_b,
+        Omega_b=cosmo.omega_b,
+        h=cosmo.h,
+        sigma8=cosmo.sigma_8,
+        n_s=cosmo.n_s,
+        Omega_g=0.0,
+        Neff=0.0,
+        transfer_function="eisenstein_hu",
+        matter_power_spectrum="halofit",
+    )
+
+
+def distance(cosmo: Cosmology, redshift: Float[np.ndarray, "*shape"] | float) -> Float64[np.ndarray, "*shape"]:
+    """Comoving distance to a redshift [Mpc/h]."""
+    scale_factor = 1 / (1 + np.asarray(redshift, dtype=np.float64))
+    chi = pyccl.comoving_radial_distance(ccl(cosmo), np.atleast_1d(scale_factor)) * cosmo.h
+    return np.asarray(chi, dtype=np.float64).reshape(scale_factor.shape)
+
+
+def scale_factor_at(cosmo: Cosmology, chi: Float[np.ndarray, "*shape"] | float) -> Float64[np.ndarray, "*shape"]:
+    """Scale factor at which light now arriving was at comoving distance `chi` [Mpc/h]."""
+    chi = np.asarray(chi, dtype=np.float64)
+    a = pyccl.scale_factor_of_chi(ccl(cosmo), np.atleast_1d(chi) / cosmo.h)
+    return np.asarray(a, dtype=np.float64).reshape(chi.shape)
+
+
+def linear_power(cosmo: Cosmology, k: Float[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
+    """Linear matter power spectrum today [(Mpc/h)^3] at wavenumbers k [h/Mpc]."""
+    return pyccl.linear_matter_power(ccl(cosmo), np.asarray(k, np.float64) * cosmo.h, 1.0) * cosmo.h**3
+
+
+def nonlinear_power(
+    cosmo: Cosmology, k: Float[np.ndarray, " k"], scale_factor: float = 1.0
+) -> Float64[np.ndarray, " k"]:
+    """Halofit matter power spectrum [(Mpc/h)^3] at wavenumbers k [h/Mpc]."""
+    return pyccl.nonlin_matter_power(ccl(cosmo), np.asarray(k, np.float64) * cosmo.h, scale_factor) * cosmo.h**3
+
+
+@functools.lru_cache(maxsize=16)
+def _growth_solution(cosmo: Cosmology):
+    """Solve the first- and second-order growth equations in ln a.
+
+    D'' + (2 + H'/H) D' = 3/2 Omega_m(a) D and E'' + (2 + H'/H) E' = 3/2 Omega_m(a) (E - D^2),
+    started on the Einstein-de Sitter solution D = a, E = -3/7 a^2.
+    """
+
+    def rates(log_a, state):
+        d, d_rate, e, e_rate = state
+        matter = cosmo.omega_m * np.exp(-3 * log_a)
+        omega = matter / (matter + 1 - cosmo.omega_m)
+        drag = 2 - 1.5 * omega
+        return [d_rate, 1.5 * omega * d - drag * d_rate, e_rate, 1.5 * omega * (e - d**2) - drag * e_rate]
+
+    a = _EARLIEST
+    start = [a, a, -3 / 7 * a**2, -6 / 7 * a**2]
+    span = (np.log(a), 0.0)
+    return solve_ivp(rates, span, start, method="DOP853", rtol=1e-9, atol=1e-14, dense_output=True).sol
+
+
+def growth(cosmo: Cosmology, scale_factor: Float[np.ndarray, "*shape"] | float) -> Float64[np.ndarray, "3 *shape"]:
+    """Growth of the first two orders of perturbation theory: D, E and dE/dD, with D = 1 today.
+
+    A displacement is D psi_1 + E psi_2; in an Einstein-de Sitter universe D = a and E = -3/7 D^2 (Bouchet et al. 1995).
+
+    Args:
+        scale_factor: 0.001 <= a <= 1.
+    """
+    solution = _growth_solution(cosmo)
+    log_a = np.log(np.asarray(scale_factor, dtype=np.float64))
+    d, d_rate, e, e_rate = solution(np.ravel(log_a))
+    today = solution(0.0)[0]
+    shape = (3, *log_a.shape)
+    return np.stack([d / today, e / today**2, e_rate / d_rate / today]).reshape(shape)
+
+
+def s_8(omega_m: float, sigma_8: float):
+    """S8 = sigma_8 (omega_m / 0.3)^0.5, the combination that weak lensing measures best."""
+    return sigma_8 * (omega_m / 0.3) ** 0.5
+
+
+def convergence_power(
+    cosmo: Cosmology,
+    ell: Float[np.ndarray, " ell"],
+    source: float | Sequence[float | tuple[np.ndarray, np.ndarray]],
+) -> Float64[np.ndarray, "*pair ell"]:
+    """Angular power spectrum of kappa [sr] in the Limber approximation, from halofit.
+
+    Args:
+        ell: multipoles, > 0.
+        source: redshift of one source plane, or a list with one entry a bin: a redshift, or an (unnormalised)
+            distribution as the pair (redshifts, density).
+
+    Returns:
+        [ell] for one redshift; [pair, ell] for a list, pairs in the order (0,0), (0,1), ..., (1,1), ...
+
+    Raises:
+        ValueError: for a source redshift or a multipole that is not positive.
+    """
+    ell = np.asarray(ell, dtype=np.float64)
+    if np.any(ell <= 0):
+        raise ValueError(f"ell = {ell.min()}: must be > 0")
+    sources = [source] if isinstance(source, (int, float)) else list(source)
+    tracers = [_tracer(cosmo, one) for one in sources]
+    spectra = [
+        np.asarray(pyccl.angular_cl(ccl(cosmo), tracers[i], tracers[j], ell), dtype=np.float64)
+        for i in range(len(tracers))
+        for j in range(i, len(tracers))
+    ]
+    return spectra[0] if isinstance(source, (int, float)) else np.stack(spectra)
+
+
+def _tracer(cosmo: Cosmology, source: float | tuple[np.ndarray, np.ndarray]):
+    if isinstance(source, (int, float)):
+        if source <= 0:
+            raise ValueError(f"source_redshift = {source}: must be > 0")
+        return pyccl.CMBLensingTracer(ccl(cosmo), z_source=source)
+    redshift, density = source
+    return pyccl.WeakLensingTracer(ccl(cosmo), dndz=(np.asarray(redshift, float), np.asarray(density, float)))
+
+
+def design(
+    n: int,
+    *,
+    omega_m: tuple[float, float] = DESIGN_RANGE[0],
+    sigma_8: tuple[float, float] = DESIGN_RANGE[1],
+    centre: tuple[float, float] = FIDUCIAL,
+    concentration: float = 1.4,
+) -> Float64[np.ndarray, "n 2"]:
+    """The first n points of a low-discrepancy sequence in (omega_m, sigma_8), denser towards the centre.
+
+    The additive recurrence of Roberts 2018 ("R2": steps by powers of the plastic number) fills the unit square
+    evenly at any n, so a larger design holds every smaller one. Each axis is then stretched away from the centre
+    by a power: a density falling as distance^(1/concentration - 1).
+
+    Args:
+        n: number of models, >= 1.
+        omega_m, sigma_8: range of the design.
+        centre: the point it is densest at, inside both ranges.
+        concentration: 1 is even, larger is denser in the centre.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    if n < 1:
+        raise ValueError(f"n_models = {n}: must be >= 1")
+    if concentration < 1:
+        raise ValueError(f"concentration = {concentration}: must be >= 1")
+    for name, (low, high), middle in zip(("omega_m", "sigma_8"), (omega_m, sigma_8), centre, strict=True):
+        if not low < middle < high:
+            raise ValueError(f"{name} = ({low}, {high}): must hold the centre {middle}")
+    plastic = 1.324717957244746  # the real root of x^3 = x + 1
+    steps = np.array([1 / plastic, 1 / plastic**2])
+    unit = (0.5 + np.arange(1, n + 1)[:, None] * steps) % 1
+    away = 2 * unit - 1
+    stretched = np.sign(away) * np.abs(away) ** concentration
+    low, high = np.array([omega_m, sigma_8]).T
+    middle = np.array(centre)
+    return middle + np.where(stretched > 0, stretched * (high - middle), stretched * (middle - low))
