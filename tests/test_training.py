@@ -1,0 +1,330 @@
+"""Training: it learns what can be learnt, ends in the same bits whatever happens on the way, and says what is wrong."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wlbook import network, random, survey, training
+
+
+def key(n=0):
+    return jax.random.key(n)
+
+
+def white_maps(models=4, maps=16, side=16, seed=0):
+    """White noise whose spread is sigma_8: all there is to learn, and easy."""
+    draw = np.random.default_rng(seed)
+    sigma_8 = np.tile(np.repeat(np.linspace(0.5, 1.1, models), maps), 2)
+    kappa = 0.01 * sigma_8[:, None, None, None] * draw.normal(size=(len(sigma_8), 1, side, side))
+    half = models * maps
+    return xr.Dataset(
+        {
+            "kappa": (("map", "bin", "y", "x"), kappa.astype(np.float32)),
+            "omega_m": ("map", 0.5 - 0.3 * sigma_8),
+            "sigma_8": ("map", sigma_8),
+            "model": ("map", np.tile(np.repeat(np.arange(models, dtype=np.int32), maps), 2)),
+            "split": ("map", np.repeat(np.array([0, 1], np.int8), half)),
+        },
+        attrs={"side": 1.0, "pixel": 60 / side},
+    )
+
+
+QUICK = dict(width=2, steps=12, batch=16, learning_rate=3e-3, n_gal=30.0, smoothing=0.0, seed=1)
+NOISELESS = dict(n_gal=30.0, sigma_e=0.0, smoothing=0.0)
+
+
+def bits(trained):
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(trained)]
+    return b"".join(array.tobytes() for array in arrays)
+
+
+# Truth
+
+
+def test_a_network_learns_the_spread_of_white_noise():
+    data = white_maps()
+    trained = training.fit(data, width=4, steps=150, batch=32, learning_rate=1e-2, **NOISELESS, seed=0)
+    test = training.select(data, "test")
+    predicted = training.predictions(trained, test["kappa"].values, side=1.0, **NOISELESS, seed=2)
+    # A map of 256 pixels measures its own spread to 1/sqrt(512) = 4 %, of a range that spreads by 28 %: R^2 < 0.97.
+    assert training.r_squared(test["sigma_8"].values, predicted[:, 1]) > 0.8
+    assert training.r_squared(test["omega_m"].values, predicted[:, 0]) > 0.8
+
+
+def test_r_squared_is_one_zero_and_three_quarters():
+    truth = np.array([-1.0, 1.0, -1.0, 1.0])
+    assert training.r_squared(truth, truth) == 1
+    assert training.r_squared(truth, 0 * truth) == 0
+    assert training.r_squared(truth, truth / 2) == pytest.approx(0.75)
+
+
+def test_the_eight_dihedral_copies_are_all_different_and_keep_every_pixel():
+    kappa = jnp.arange(9.0).reshape(1, 3, 3)
+    copies = [np.asarray(training.dihedral(kappa, n)) for n in range(8)]
+    assert len({copy.tobytes() for copy in copies}) == 8
+    assert all(sorted(copy.ravel()) == list(range(9)) for copy in copies)
+    np.testing.assert_array_equal(copies[0], kappa)
+
+
+def test_coarse_pixels_are_means():
+    np.testing.assert_array_equal(training.coarsen(jnp.arange(16.0).reshape(1, 4, 4), 2), [[[2.5, 4.5], [10.5, 12.5]]])
+
+
+def test_noise_comes_first_then_pixels_then_degradation_then_smoothing():
+    seen = []
+
+    def note(kappa, *, key):
+        seen.append(kappa)
+        return kappa
+
+    kappa = jnp.zeros((2, 1, 8, 8))
+    options = dict(pixel=2.0, n_gal=30.0, sigma_e=0.4)
+    out = training.observe(kappa, key(), **options, smoothing=3.0, transform=note, factor=2)
+    noisy = survey.add_shape_noise(kappa, **options, key=key())
+    np.testing.assert_allclose(seen[0], training.coarsen(noisy, 2), rtol=1e-6)
+    np.testing.assert_allclose(out, survey.smooth(seen[0], 3.0, 4.0), atol=1e-7)
+
+
+def test_map_i_gets_the_noise_of_its_name():
+    class Corner(eqx.Module):
+        layers: tuple = ()
+
+        def __call__(self, kappa):
+            return kappa[:, 0, 0]
+
+    one, zero = jnp.float32(1), jnp.zeros(1)
+    reader = training.Trained(Corner(), one, zero, jnp.ones(1), {})
+    kappa = np.zeros((3, 1, 16, 16), np.float32)
+    options = dict(n_gal=30.0, sigma_e=0.4)
+    found = training.predictions(reader, kappa, side=1.0, **options, smoothing=0.0, seed=7, copies=1, batch=2)
+    expected = survey.add_shape_noise(jnp.zeros((1, 16, 16)), pixel=60 / 16, **options, key=random.key(7, "noise", 2))
+    np.testing.assert_allclose(found[2], expected[:, 0, 0], rtol=1e-6)
+
+
+# Properties
+
+
+@settings(max_examples=8, deadline=None)
+@given(batch=st.integers(1, 9))
+def test_predictions_do_not_depend_on_the_batch(batch):
+    kappa = white_maps(models=2, maps=2)["kappa"].values
+    model = network.Compact(width=2, key=key())
+    np.testing.assert_allclose(
+        training.predict(model, kappa, batch=batch), training.predict(model, kappa, batch=8), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_mean_over_copies_is_the_same_for_a_turned_map():
+    kappa = white_maps(models=2, maps=2)["kappa"].values
+    model = network.Compact(width=2, key=key())
+    turned = np.rot90(kappa, axes=(-2, -1)).copy()
+    np.testing.assert_allclose(
+        training.predict(model, kappa, copies=8), training.predict(model, turned, copies=8), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_a_pass_takes_every_map_once_and_the_next_in_another_order():
+    order = [np.asarray(training._chosen(jnp.int32(n), 12, 4, key())) for n in range(6)]
+    first, second = np.concatenate(order[:3]), np.concatenate(order[3:])
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert not np.array_equal(first, second)
+
+
+def test_same_seed_same_bits_and_another_seed_other_bits():
+    data = white_maps()
+    one, two = (training.fit(data, **QUICK) for _ in range(2))
+    assert bits(one) == bits(two)
+    assert bits(training.fit(data, **QUICK | {"seed": 2})) != bits(one)
+
+
+def test_what_is_saved_comes_back_to_the_bit(tmp_path):
+    trained = training.fit(white_maps(models=16, maps=4), **QUICK, coarsen=1)
+    trained.save(tmp_path / "network")
+    back = training.Trained.load(tmp_path / "network")
+    assert bits(back) == bits(trained) and back.coarsen == 1
+    assert set(back.history) == {"step", "loss", "held_out_step", "held_out_loss"}
+    assert not list((tmp_path / "network").glob("*.pkl"))
+
+
+def test_held_out_models_are_not_learnt_from():
+    data = white_maps(models=16, maps=4)
+    changed = data.copy(deep=True)
+    held = (changed["model"] == 4) | (changed["model"] == 12)
+    changed["kappa"] = changed["kappa"] * xr.where(held, 3.0, 1.0).astype(np.float32)
+    one, two = training.fit(data, **QUICK), training.fit(changed, **QUICK)
+    assert bits(one.model) == bits(two.model)
+    assert one.history["held_out_loss"][-1] != two.history["held_out_loss"][-1]
+
+
+def test_the_test_split_is_not_looked_at():
+    data = white_maps()
+    changed = data.copy(deep=True)
+    changed["kappa"][{"map": changed["split"].values == 1}] = np.nan
+    assert bits(training.fit(data, **QUICK)) == bits(training.fit(changed, **QUICK))
+
+
+def test_a_degradation_changes_what_is_learnt():
+    data = white_maps()
+
+    def halve(kappa, *, key):
+        return kappa * jnp.linspace(0, 1, 16)
+
+    assert bits(training.fit(data, **QUICK, transform=halve).model) != bits(training.fit(data, **QUICK).model)
+
+
+def test_a_coarse_network_is_asked_through_coarse_pixels():
+    data = white_maps(side=32)
+    trained = training.fit(data, **QUICK, coarsen=2)
+    kappa = data["kappa"].values[:3]
+    found = training.predictions(trained, kappa, side=1.0, **NOISELESS, seed=0, copies=1)
+    coarse = training.coarsen(jnp.asarray(kappa), 2)
+    np.testing.assert_allclose(found, training.predict(trained, coarse), rtol=1e-5)
+
+
+# Killed and resumed
+
+_CHILD = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import numpy as np
+import jax
+from test_training import bits, long_training
+trained = long_training(Path(sys.argv[1]))
+Path(sys.argv[2]).write_bytes(bits(trained))
+"""
+
+
+def long_training(checkpoint):
+    draw = np.random.default_rng(0)
+    return training.train(
+        network.Compact(width=2, key=key()),
+        draw.normal(size=(64, 1, 16, 16)).astype(np.float32),
+        draw.normal(size=(64, 2)).astype(np.float32),
+        steps=1500,
+        batch=16,
+        learning_rate=1e-3,
+        observe=lambda kappa, key: kappa + 0.1 * jax.random.normal(key, kappa.shape),
+        checkpoint=checkpoint,
+        save_seconds=0.02,
+        key=key(5),
+    )
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_training_ends_in_the_bits_of_undisturbed_training(tmp_path):
+    state = tmp_path / "kept" / "state.eqx"
+    command = [sys.executable, "-c", _CHILD.format(tests=str(Path(__file__).parent)), str(state.parent)]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    reached = []
+    for _ in range(2):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        child = subprocess.Popen([*command, str(tmp_path / "unused")], env=environment)
+        deadline = time.monotonic() + 60
+        saves = 0
+        while saves < 3 and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+            if state.exists() and (now := state.stat().st_mtime_ns) != before:
+                before, saves = now, saves + 1
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert child.returncode == -signal.SIGKILL, "the training ended before it could be killed"
+        reached.append(state.read_bytes())
+    assert reached[0] != reached[1], "the second run did not go on"
+    subprocess.run([*command, str(tmp_path / "bits")], env=environment, check=True)
+    assert (tmp_path / "bits").read_bytes() == bits(long_training(None))
+
+
+def test_a_checkpoint_of_other_arguments_is_refused(tmp_path):
+    run = functools.partial(
+        training.train,
+        network.Compact(width=2, key=key()),
+        white_maps()["kappa"].values[:32] * 100,
+        np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32),
+        batch=16,
+        learning_rate=1e-3,
+        checkpoint=tmp_path,
+        save_seconds=0.0,
+        key=key(),
+    )
+    run(steps=4)
+    with pytest.raises(ValueError, match=r"state.eqx: (is not a state of this training|was made with other arguments)"):
+        run(steps=6)
+    (tmp_path / "state.eqx").write_bytes(b"torn")
+    with pytest.raises(ValueError, match=r"state.eqx: is not a state of this training"):
+        run(steps=4)
+
+
+# Errors
+
+
+def broken(name, index, value):
+    data = white_maps().copy(deep=True)
+    data[name].values[index] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "message"),
+    [
+        (broken("kappa", 3, np.nan), {}, r"^kappa\[3\] holds NaN or infinity \(1 of 64 do\): must be finite$"),
+        (broken("sigma_8", slice(None), 0.8), {}, r"^targets\[:, 1\] = 0.8 for every map: must vary$"),
+        (white_maps(), {"batch": 65}, "^batch = 65: must be 1 <= batch <= 64, the number of training maps$"),
+        (white_maps(), {"steps": 0}, "^steps = 0: must be >= 1$"),
+        (white_maps(), {"learning_rate": -1.0}, "^learning_rate = -1.0: must be > 0$"),
+        (white_maps(), {"n_gal": -1.0}, "^n_gal = -1.0: must be > 0"),
+        (white_maps(), {"width": 0}, "^width = 0: must be 1 <= width"),
+        (white_maps(), {"coarsen": 3}, "^coarsen = 3: must divide the map's side of 16 pixels$"),
+        (white_maps().isel(map=slice(64, None)), {}, '^data holds no map of split "train"$'),
+    ],
+)
+def test_bad_input_is_named(data, changes, message):
+    with pytest.raises(ValueError, match=message):
+        training.fit(data, **QUICK | changes)
+
+
+def test_a_diverged_loss_is_named_and_the_last_good_state_kept(tmp_path):
+    def explode(kappa, key):
+        return kappa / 0.0
+
+    data = white_maps()["kappa"].values[:32]
+    targets = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
+    common = dict(steps=4, batch=16, learning_rate=1e-3, checkpoint=tmp_path, save_seconds=0.0, key=key())
+    training.train(network.Compact(width=2, key=key()), data, targets, **common)
+    kept = (tmp_path / "state.eqx").read_bytes()
+    with pytest.raises(FloatingPointError, match=r"^loss = nan at step 0: training diverged .* is kept in"):
+        training.train(
+            network.Compact(width=2, key=key()),
+            data,
+            targets,
+            observe=explode,
+            **common | {"checkpoint": tmp_path / "other"},
+        )
+    assert (tmp_path / "state.eqx").read_bytes() == kept and not (tmp_path / "other" / "state.eqx").exists()
+
+
+def test_predictions_name_what_is_wrong():
+    model, kappa = network.Compact(width=2, key=key()), white_maps()["kappa"].values[:2]
+    for arguments, message in [
+        ({"copies": 9}, "^copies = 9: must be 1 <= copies <= 8"),
+        ({"batch": 0}, "^batch = 0: must be >= 1$"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            training.predict(model, kappa, **arguments)
+    with pytest.raises(ValueError, match=r"^kappa holds no map"):
+        training.predict(model, kappa[:0])
+    with pytest.raises(ValueError, match=r"^kappa\[0\] holds NaN"):
+        training.predict(model, kappa * np.nan)
