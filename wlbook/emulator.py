@@ -1,0 +1,196 @@
+"""Mean and covariance of a statistic between the models of a design."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Bool, Float, Num
+from scipy.spatial import Delaunay, QhullError
+
+Vectors = Num[Array | np.ndarray, "model map _"]
+
+_FEWEST = {"linear": 3, "quadratic": 6}
+_SINGULAR = 1e-10  # smallest eigenvalue of a correlation matrix that float64 still inverts to a few digits
+
+
+class Emulator:
+    """Mean and covariance of a data vector anywhere inside a design of models.
+
+    "linear": means and covariances of the three models around the point, weighted linearly over their triangle
+    (Delaunay), as in the papers; these interpolate inverse covariances, which is the same at every model.
+    "quadratic": the mean and the logarithm of each bin's standard deviation are quadratic polynomials in both
+    parameters, fitted to all models; correlations are a mean over the models, the near ones (half the design's size)
+    counting most. It averages the noise of the models down, and a covariance is always positive definite.
+
+    Attributes:
+        parameters: omega_m and sigma_8 of the models.
+        labels: a name for each bin of the vector.
+        means: mean vector of each model.
+        covariances: covariance of one map's vector at each model.
+        maps: maps in each model.
+        method: "linear" or "quadratic".
+    """
+
+    def __init__(
+        self,
+        parameters: Num[Array | np.ndarray, "_ 2"],
+        vectors: Vectors | Mapping[str, Vectors],
+        *,
+        method: str = "linear",
+    ):
+        """Fit the emulator.
+
+        Args:
+            parameters: omega_m and sigma_8 of each model.
+            vectors: one data vector for each map of each model, or several by name, to be used together.
+            method: "linear" or "quadratic".
+
+        Raises:
+            ValueError: too few models or maps, a value that is not finite, a constant bin, a singular covariance.
+        """
+        if method not in _FEWEST:
+            raise ValueError(f'method = {method!r}: must be one of "linear", "quadratic"')
+        named = dict(vectors) if isinstance(vectors, Mapping) else {"vector": vectors}
+        self.labels = [f"{name}[{i}]" for name, part in named.items() for i in range(part.shape[-1])]
+        values = np.concatenate([np.asarray(part, np.float64) for part in named.values()], axis=-1)
+        self.parameters = np.asarray(parameters, np.float64)
+        self.method = method
+        self.maps = values.shape[1]
+        if len(self.parameters) != len(values):
+            raise ValueError(f"parameters of {len(self.parameters)} models, vectors of {len(values)}: must be as many")
+        if len(values) < _FEWEST[method]:
+            raise ValueError(f'{len(values)} models: method = "{method}" needs {_FEWEST[method]} or more')
+        if self.maps <= len(self.labels) + 2:
+            raise ValueError(
+                f"{self.maps} maps a model for a vector of {len(self.labels)} bins: "
+                f"must be more than {len(self.labels) + 2} maps, or fewer bins"
+            )
+        self._check_values(values)
+        self.means = values.mean(axis=1)
+        centred = values - self.means[:, None]
+        self.covariances = np.einsum("kmi,kmj->kij", centred, centred, optimize=True) / (self.maps - 1)
+        # The design's box as the unit square: both parameters then weigh the same in the triangulation and the fit.
+        self._low, self._span = self.parameters.min(axis=0), np.ptp(self.parameters, axis=0)
+        try:
+            self._triangles = Delaunay(self._unit(self.parameters))
+        except (QhullError, ValueError) as error:
+            raise ValueError("parameters: the models lie on one line, must span omega_m and sigma_8") from error
+        # The standard deviations that covariances are taken relative to, before their average over models.
+        deviations = np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+        flat = np.log(deviations).mean(axis=0, keepdims=True) + np.zeros((len(values), 1))
+        self._log_deviations = flat if method == "linear" else np.log(deviations)
+        scale = np.exp(self._log_deviation(self.parameters))
+        self._relative = self.covariances / scale[:, :, None] / scale[:, None, :]
+        self._check_covariances()
+
+    def _check_values(self, values: Float[np.ndarray, "model map bin"]) -> None:
+        broken = np.argwhere(~np.isfinite(values))
+        if broken.size:
+            model, drawn, place = broken[0]
+            raise ValueError(f"vectors: {self.labels[place]} of model {model}, map {drawn} is not finite")
+        constant = np.argwhere(np.ptp(values, axis=1) == 0)
+        if constant.size:
+            model, place = constant[0]
+            raise ValueError(
+                f"vectors: {self.labels[place]} is {values[model, 0, place]:g} in every map of model {model}: "
+                "drop this bin or widen it"
+            )
+
+    def _check_covariances(self) -> None:
+        # "linear" inverts the covariances of single models, "quadratic" an average over all of them.
+        used = self._relative if self.method == "linear" else self._relative.mean(axis=0, keepdims=True)
+        scale = np.sqrt(np.diagonal(used, axis1=1, axis2=2))
+        values, directions = np.linalg.eigh(used / scale[:, :, None] / scale[:, None, :])
+        singular = np.flatnonzero(values[:, 0] < _SINGULAR)
+        if singular.size:
+            first, second = np.argsort(-np.abs(directions[singular[0], :, 0]))[:2]
+            where = f"of model {singular[0]}" if self.method == "linear" else "of the vectors"
+            raise ValueError(
+                f"vectors: the covariance {where} is singular, "
+                f"{self.labels[first]} and {self.labels[second]} repeat each other: drop one"
+            )
+
+    def _unit(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point 2"]:
+        with np.errstate(all="ignore"):  # a design without extent is refused where its triangles are looked for
+            return (np.asarray(points, np.float64) - self._low) / self._span
+
+    def inside(self, points: Num[Array | np.ndarray, "point 2"]) -> Bool[np.ndarray, " point"]:
+        """Whether each point (omega_m, sigma_8) lies inside the design: between models, not beyond them."""
+        return self._triangles.find_simplex(self._unit(points), tol=1e-9) >= 0
+
+    def _checked(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point 2"]:
+        if not (inside := self.inside(points)).all():
+            omega_m, sigma_8 = np.asarray(points)[np.argmin(inside)]
+            (low_m, low_8), (high_m, high_8) = self._low, self._low + self._span
+            raise ValueError(
+                f"omega_m = {omega_m:g}, sigma_8 = {sigma_8:g}: outside the design, whose models lie within "
+                f"{low_m:g} <= omega_m <= {high_m:g} and {low_8:g} <= sigma_8 <= {high_8:g}"
+            )
+        return np.asarray(points, np.float64)
+
+    def _mean_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
+        """What each model's mean counts for at each point; sums to one."""
+        if self.method == "quadratic":
+            return _powers(self._unit(points)) @ np.linalg.pinv(_powers(self._unit(self.parameters)))
+        unit = self._unit(points)
+        triangle = self._triangles.find_simplex(unit, tol=1e-9)
+        affine = self._triangles.transform[triangle]
+        first = np.einsum("pij,pj->pi", affine[:, :2], unit - affine[:, 2])
+        found = np.zeros((len(points), len(self.parameters)))
+        corners = np.concatenate([first, 1 - first.sum(axis=1, keepdims=True)], axis=1)
+        np.put_along_axis(found, self._triangles.simplices[triangle], corners, axis=1)
+        return found
+
+    def _covariance_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
+        """What each model's covariance counts for at each point: nowhere negative, sums to one."""
+        if self.method == "linear":
+            return self._mean_weights(points)
+        apart = np.square(self._unit(points)[:, None] - self._unit(self.parameters)).sum(axis=-1)
+        near = np.exp(-0.5 * apart / 0.5**2)
+        return near / near.sum(axis=1, keepdims=True)
+
+    def _log_deviation(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
+        return self._mean_weights(points) @ self._log_deviations
+
+    def mean(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
+        """Mean vector at each point (omega_m, sigma_8).
+
+        Raises:
+            ValueError: a point outside the design.
+        """
+        points = self._checked(points)
+        return self._mean_weights(points) @ self.means
+
+    def covariance(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin bin"]:
+        """Covariance of one map's vector at each point (omega_m, sigma_8).
+
+        Raises:
+            ValueError: a point outside the design.
+        """
+        points = self._checked(points)
+        scale = np.exp(self._log_deviation(points))
+        relative = np.tensordot(self._covariance_weights(points), self._relative, axes=1)
+        return relative * scale[:, :, None] * scale[:, None, :]
+
+    def leave_one_out(self) -> xr.DataArray:
+        """Error of the emulated mean at each model when it is fitted without that model.
+
+        Returns:
+            (predicted - measured) / standard deviation of one map, [model, bin]; NaN at the corners of the design
+            under "linear", where nothing is left to interpolate between.
+        """
+        errors = np.full(self.means.shape, np.nan)
+        for k, point in enumerate(self.parameters):
+            others = np.arange(len(self.parameters)) != k
+            rest = object.__new__(Emulator)
+            rest.__dict__ = self.__dict__ | {"parameters": self.parameters[others]}
+            rest._triangles = Delaunay(self._unit(rest.parameters))
+            if self.method == "quadratic" or rest.inside(point[None])[0]:
+                predicted = rest._mean_weights(point[None])[0] @ self.means[others]
+                errors[k] = (predicted - self.means[k]) / np.sqrt(np.diagonal(self.covariances[k]))
+        return xr.DataArray(errors, dims=("model", "bin"), coords={"bin": self.labels}, name="leave-one-out error")
+
+
+def _powers(unit: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:
+    x, y = (2 * unit - 1).T
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
