@@ -1,0 +1,139 @@
+"""Values on disk in open formats: zarr for arrays and datasets, JSON for numbers and text, an object's own files."""
+
+import importlib
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_CHUNK = 64 * 2**20  # bytes of one file of a stored array, at most
+
+
+def save(value: Any, folder: Path, stage: str) -> dict[str, Any]:
+    """Write a value into an empty folder; returns what `load` needs to know.
+
+    Raises:
+        ValueError: naming the stage that returned something without an open format.
+    """
+    if is_labelled(value, "Dataset"):
+        _save_zarr(value, folder / "data.zarr")
+        return {"kind": "dataset", "names": [str(name) for name in value.variables]}
+    if is_labelled(value, "DataArray"):
+        _save_zarr(value.to_dataset(name="value"), folder / "data.zarr")
+        return {"kind": "dataarray", "name": value.name}
+    if _is_array(value):
+        _save_zarr(_as_dataset({"value": value}), folder / "data.zarr")
+        return {"kind": "array"}
+    if isinstance(value, dict) and value and all(_is_array(item) for item in value.values()):
+        names = [str(name) for name in value]
+        arrays = {f"array{n}": item for n, item in enumerate(value.values())}
+        _save_zarr(_as_dataset(arrays, names), folder / "data.zarr")
+        return {"kind": "arrays", "names": names}
+    kind: Any = type(value)
+    if hasattr(kind, "save") and hasattr(kind, "load"):
+        kind.save(value, folder)
+        return {"kind": "object", "module": kind.__module__, "name": kind.__qualname__}
+    try:
+        text = json.dumps(value, indent=1)
+    except TypeError:
+        raise ValueError(
+            f"{stage} returned {short(value)}: must be a Dataset, array, dict of arrays, JSON value, "
+            "or have save(folder) and load(folder)"
+        ) from None
+    (folder / "value.json").write_text(text)
+    return {"kind": "json"}
+
+
+def load(folder: Path, payload: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The value, and those of its parts that later calls may be given: part name -> object."""
+    match payload["kind"]:
+        case "json":
+            return json.loads((folder / "value.json").read_text()), {}
+        case "object":
+            value = getattr(importlib.import_module(payload["module"]), payload["name"]).load(folder)
+            return value, {"": value}
+    import xarray as xr
+
+    data = xr.open_zarr(
+        folder / "data.zarr",
+        chunks=None,
+        consolidated=False,
+        mask_and_scale=False,
+        decode_times=False,
+        decode_timedelta=False,
+    ).load()
+    for variable in data.variables.values():
+        if isinstance(variable.data, np.ndarray):
+            variable.data.flags.writeable = False
+    match payload["kind"]:
+        case "array":
+            return data["value"].values, {"": data["value"].values}
+        case "arrays":
+            arrays = {name: data[f"array{n}"].values for n, name in enumerate(payload["names"])}
+            return arrays, arrays
+        case "dataarray":
+            return data["value"].rename(payload["name"]), {"": data["value"].variable.data}
+    ordered = xr.Dataset(
+        {name: data[name] for name in payload["names"] if name in data.data_vars},
+        coords={name: data[name] for name in payload["names"] if name in data.coords},
+        attrs=data.attrs,
+    )
+    return ordered, {str(name): variable.data for name, variable in ordered.variables.items()}
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic) or is_jax_array(value)
+
+
+def _as_dataset(arrays: dict[str, Any], names: list[str] | None = None) -> Any:
+    import xarray as xr
+
+    variables = {
+        name: ([f"{name}_{axis}" for axis in range(np.ndim(array))], np.asarray(array))
+        for name, array in arrays.items()
+    }
+    return xr.Dataset(variables, attrs={"names": names} if names else None)
+
+
+def _save_zarr(data: Any, path: Path) -> None:
+    encoding: dict[Any, dict[str, Any]] = {}
+    for name, variable in data.variables.items():
+        rows = max(1, _CHUNK * max(1, len(variable)) // max(1, variable.nbytes)) if variable.ndim else 1
+        encoding[name] = {"compressors": None, "_FillValue": None}
+        if variable.size and variable.ndim:
+            encoding[name]["chunks"] = (min(rows, len(variable)), *variable.shape[1:])
+    data = data.drop_encoding()
+    data.attrs = plain(data.attrs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="zarr")
+        data.to_zarr(path, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+
+
+def short(value: Any) -> str:
+    """A value on part of a line, for messages."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def plain(attrs: Any) -> Any:
+    """Attributes as they come back from disk: arrays as lists, numbers as Python's."""
+    if isinstance(attrs, dict):
+        return {str(name): plain(value) for name, value in attrs.items()}
+    if isinstance(attrs, np.ndarray | np.generic):
+        return attrs.tolist()
+    return [plain(item) for item in attrs] if isinstance(attrs, list | tuple) else attrs
+
+
+def is_jax_array(value: Any) -> bool:
+    """Whether this is a JAX array. JAX takes a second to import: what was never imported made no array."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.Array)
+
+
+def is_labelled(value: Any, kind: str) -> bool:
+    """Whether this is xarray's "Dataset" or "DataArray"; xarray is not imported to find out, as above."""
+    xarray = sys.modules.get("xarray")
+    return xarray is not None and isinstance(value, getattr(xarray, kind))
