@@ -1,0 +1,220 @@
+"""The command `wlbook`: build the book, run a page, ask why, fill the map store."""
+
+import contextlib
+import inspect
+import json
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wlbook import chapters, runs
+from wlbook.fingerprint import SourceChangedError, repository
+
+app = typer.Typer(
+    help="A paper that runs: execute its pages, change their parameters, see what follows.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Profile = Annotated[str, typer.Option("--profile", "-P", help="A file of profiles/ without .yml, or a path to one.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("-p", metavar="[CHAPTER.]NAME=VALUE", help="Change a parameter; may be given again. See `params`."),
+]
+ChapterName = Annotated[str, typer.Argument(help="A chapter, such as 03_network. See `list`.")]
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"wlbook: {message}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+@contextlib.contextmanager
+def _input() -> Iterator[None]:
+    """What goes wrong in here was asked for wrongly: one line, status 2."""
+    try:
+        yield
+    except ValueError as error:
+        _fail(str(error), 2)
+
+
+@contextlib.contextmanager
+def _work() -> Iterator[None]:
+    """What goes wrong in here has a reason outside the code: its lines, status 1."""
+    from wlbook.build import BuildError
+    from wlbook.pages import PageError
+    from wlbook.store import StoreError
+
+    warnings.showwarning = lambda message, *_, **__: print(f"wlbook: {message}", file=sys.stderr)
+    try:
+        yield
+    except (BuildError, PageError, StoreError, SourceChangedError) as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; what is done is kept: the same command goes on from here", 130)
+
+
+def _tell(line: str) -> None:
+    if line.endswith("\r"):  # to be written over by the line that follows
+        if sys.stdout.isatty():
+            print(line, end="", flush=True)
+    else:
+        print(line, flush=True)
+
+
+def _near(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+@app.command()
+def build(
+    profile: Profile = "demo",
+    settings: Settings = None,
+    name: Annotated[str | None, typer.Option(help="Folder under build/; by default the profile and changes.")] = None,
+) -> None:
+    """Run the pages that are stale and draw the whole book to build/<run>/html.
+
+    A setting without a chapter goes to every chapter that has the parameter. A run with settings has a folder of its
+    own: the profile's own run stays as it is.
+    """
+    with _input():
+        run = runs.plan(profile, settings or [], name=name)
+    with _work():
+        from wlbook import build as building
+
+        index = building.build(run, _tell)
+    print(f"open {_near(index)}")
+
+
+@app.command(name="run")
+def run_page(chapter: ChapterName, profile: Profile = "demo", settings: Settings = None) -> None:
+    """Run one page and what it needs, with other parameters if you like; the book that was built stays as it is.
+
+    A setting without a chapter is for this one.
+    """
+    with _input():
+        run = runs.plan(profile, settings or [], chapter=chapter)
+    with _work():
+        from wlbook import build as building
+
+        path = building.build_page(run, chapter, _tell)
+    print(f"open {_near(path)}")
+
+
+@app.command()
+def why(chapter: ChapterName, profile: Profile = "demo", settings: Settings = None) -> None:
+    """Say what changed since a page last ran in this profile's book, and what that makes necessary."""
+    with _input():
+        chapters.read(chapter)
+        asked = runs.plan(profile, settings or [], chapter=chapter, name=Path(profile).stem)
+    with _work():
+        from wlbook import history
+        from wlbook.store import Store
+
+        records = asked.folder / "records.json"
+        lines = history.why(asked, chapter, Store(), json.loads(records.read_text()) if records.is_file() else {})
+    print("\n".join(lines))
+
+
+@app.command(name="list")
+def list_chapters(profile: Profile = "demo") -> None:
+    """List the chapters: whether they are fresh in this profile's book, when they ran and what they cost."""
+    with _input():
+        run = runs.plan(profile, [])
+    with _work():
+        from wlbook import history
+        from wlbook.store import Store
+
+        for state in history.states(run, Store()):
+            cost = "" if state.seconds is None else f"{state.seconds / 60:.1f} min"
+            print(f"{state.page:<16} {state.state:<10} {state.when[:16]:<17} {cost:>9}  {state.title}")
+
+
+@app.command()
+def params(
+    chapter: ChapterName,
+    profile: Annotated[str | None, typer.Option("--profile", "-P", help="Only this one.")] = None,
+) -> None:
+    """Show a chapter's parameters: value in each profile, what is allowed, what it is."""
+    with _input():
+        page = chapters.read(chapter)
+        known = [profile] if profile else sorted(path.stem for path in (repository() / "profiles").glob("*.yml"))
+        values = {name: chapters.resolve(name, {})[chapter] for name in known}
+    header = ("parameter", *(Path(name).stem for name in known), "allowed", "what it is")
+    rows = [
+        (name, *(str(values[profile][name]) for profile in known), parameter.rule, parameter.description)
+        for name, parameter in page.parameters.items()
+    ]
+    widths = [max(len(row[n]) for row in [header, *rows]) for n in range(len(header) - 1)]
+    for row in [header, *rows]:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+
+
+@app.command()
+def simulate(
+    profile: Profile = "demo",
+    shard: Annotated[str, typer.Option(help="I/N: the I-th of N parts, for N machines with one store.")] = "1/1",
+    settings: Settings = None,
+) -> None:
+    """Fill the map store with every box of chapter 01_data; a run that was interrupted goes on where it stopped."""
+    with _input():
+        part, _, parts = shard.partition("/")
+        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+            raise ValueError(f"--shard {shard}: must be I/N with 1 <= I <= N")
+        values = chapters.resolve(profile, chapters.overrides(settings or [], chapter="01_data"))["01_data"]
+        from wlbook import maps
+        from wlbook.build import write_whole
+        from wlbook.keys import key_of
+        from wlbook.progress import progress
+        from wlbook.store import Store
+
+        accepted = inspect.signature(maps.specifications).parameters
+        every = maps.specifications(**{name: value for name, value in values.items() if name in accepted})
+        mine = every[int(part) - 1 :: int(parts)]
+    with _work():
+        store = Store()
+        store.check()
+        keys = [key_of(store.describe(maps.simulate_box, **box)) for box in every]
+        there = {manifest["key"] for manifest in store.manifests()}
+        missing = [box for box, key in zip(every, keys, strict=True) if box in mine and key not in there]
+        need, free = maps.disk_need(missing), shutil.disk_usage(store.root).free
+        print(f"{len(mine)} boxes, {len(missing)} of them to make")
+        print(f"{need / 1e9:.2f} GB needed in {store.root}, {free / 1e9:.0f} GB free")
+        if need > free:
+            _fail(f"store = {store.root}: {need / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; set WLBOOK_STORE", 1)
+        folder = runs.plan(profile, settings or []).folder
+        write_whole(folder / "simulated.json", json.dumps(keys))
+        for box in progress(mine, "simulating", total=len(mine), unit="box"):
+            store.make(maps.simulate_box, **box)
+    print("done")
+
+
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+) -> None:
+    """Free the store of what no run under build/ uses, of what was damaged, and of leftovers of killed runs."""
+    with _work():
+        from wlbook import history
+        from wlbook.store import Store
+
+        store, freed = Store(), 0
+        for path in history.unused(store, repository()):
+            size = history.size(path)
+            freed += size
+            print(f"{size / 1e6:10.1f} MB  {path.relative_to(store.root)}")
+            if not dry_run:
+                history.remove(path)
+    print(f"{freed / 1e6:10.1f} MB  {'could be freed' if dry_run else 'freed'}")
+
+
+if __name__ == "__main__":
+    app()

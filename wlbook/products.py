@@ -1,0 +1,39 @@
+"""What one page makes and others use: the maps of chapter 1 and the network of chapter 3.
+
+A page that calls these gets what the store holds under the parameters of this run, and makes what is missing: so every
+page also runs alone.
+"""
+
+import inspect
+from typing import Any
+
+import xarray as xr
+
+from wlbook import chapters, training
+from wlbook import maps as wl_maps
+from wlbook.store import Store
+from wlbook.training import Trained
+
+
+def _accepted_by(function, values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in inspect.signature(function).parameters if name in values}
+
+
+def maps(store: Store) -> xr.Dataset:
+    """Chapter 1's maps [map, bin, y, x], under the parameters that chapter has in this run."""
+    return wl_maps.make(**_accepted_by(wl_maps.make, chapters.parameters("01_data")), call=store.make)
+
+
+def network(store: Store, data: xr.Dataset, **changes: Any) -> Trained:
+    """Chapter 3's network, trained on `data` with that chapter's parameters in this run, but for `changes`.
+
+    Args:
+        store: where the trained network is kept.
+        data: the maps, from `maps`.
+        changes: parameters of `training.fit` that differ from chapter 3's, such as `n_gal`.
+
+    Raises:
+        TypeError: a change that `training.fit` does not know.
+    """
+    settings = _accepted_by(training.fit, chapters.parameters("03_network")) | changes
+    return store.make(training.fit, data=data, **settings)
