@@ -79,6 +79,13 @@ def test_convergence_power_agrees_with_an_independent_limber_integral():
     np.testing.assert_allclose(several[1], limber(FID, ell, (0.5, 1.0)), rtol=0.01)
 
 
+def test_order_of_the_multipoles_does_not_matter():
+    ell = np.array([1000.0, 300.0, 1000.0])
+    np.testing.assert_array_equal(
+        cosmology.convergence_power(FID, ell, 1.0), cosmology.convergence_power(FID, np.sort(ell), 1.0)[[1, 0, 2]]
+    )
+
+
 def test_a_narrow_distribution_is_a_source_plane():
     ell = np.array([300.0, 1000.0])
     z = np.linspace(0.9, 1.1, 401)

@@ -78,6 +78,15 @@ def test_hartlap_factor_undoes_the_bias_of_the_inverse():
     assert np.mean(chi_squares) == pytest.approx(bins, rel=0.05)
 
 
+def test_a_thin_diagonal_region_is_resolved():
+    draw = np.random.default_rng(1)
+    _, parameters, _ = toy(models=12)
+    slopes = np.array([[300.0, 10.0], [200.0, -10.0]])  # one combination 25 times better known than the other
+    vectors = (parameters @ slopes)[:, None] + draw.normal(size=(12, 20_000, 2))
+    found = inference.posterior(inference.Emulator(parameters, vectors), TRUTH @ slopes, points=24, n_fields=9)
+    assert inference.credible_area(found) == pytest.approx(closed_form_area(slopes, 0.68, 9), rel=0.03)
+
+
 def test_truth_lies_inside_the_68_percent_region_68_percent_of_the_time():
     slopes, parameters, vectors = toy(bins=12, maps=60)
     emulator = inference.Emulator(parameters, vectors, method="quadratic")

@@ -55,7 +55,7 @@ def bits(trained):
 
 
 def test_a_network_learns_the_spread_of_white_noise():
-    data = white_maps()
+    data = white_maps(maps=32)
     trained = training.fit(data, width=4, steps=150, batch=32, learning_rate=1e-2, **NOISELESS, seed=0)
     test = training.select(data, "test")
     predicted = training.predictions(trained, test["kappa"].values, side=1.0, **NOISELESS, seed=2)
@@ -214,7 +214,7 @@ def long_training(checkpoint):
         network.Compact(width=2, key=key()),
         draw.normal(size=(64, 1, 16, 16)).astype(np.float32),
         draw.normal(size=(64, 2)).astype(np.float32),
-        steps=1500,
+        steps=800,
         batch=16,
         learning_rate=1e-3,
         observe=lambda kappa, key: kappa + 0.1 * jax.random.normal(key, kappa.shape),
@@ -230,12 +230,12 @@ def test_killed_and_resumed_training_ends_in_the_bits_of_undisturbed_training(tm
     command = [sys.executable, "-c", _CHILD.format(tests=str(Path(__file__).parent)), str(state.parent)]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     reached = []
-    for _ in range(2):
+    for kill in range(2):
         before = state.stat().st_mtime_ns if state.exists() else 0
         child = subprocess.Popen([*command, str(tmp_path / "unused")], env=environment)
         deadline = time.monotonic() + 60
         saves = 0
-        while saves < 3 and child.poll() is None and time.monotonic() < deadline:
+        while saves < 3 + 3 * kill and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
             if state.exists() and (now := state.stat().st_mtime_ns) != before:
                 before, saves = now, saves + 1

@@ -157,10 +157,11 @@ def convergence_power(
     ell = np.asarray(ell, dtype=np.float64)
     if np.any(ell <= 0):
         raise ValueError(f"ell = {ell.min()}: must be > 0")
+    ascending, place = np.unique(ell, return_inverse=True)  # as CCL wants them
     sources = [source] if isinstance(source, (int, float)) else list(source)
     tracers = [_tracer(cosmo, one) for one in sources]
     spectra = [
-        np.asarray(pyccl.angular_cl(ccl(cosmo), tracers[i], tracers[j], ell), dtype=np.float64)
+        np.asarray(pyccl.angular_cl(ccl(cosmo), tracers[i], tracers[j], ascending), dtype=np.float64)[place]
         for i in range(len(tracers))
         for j in range(i, len(tracers))
     ]

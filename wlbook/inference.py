@@ -119,29 +119,30 @@ def _distance(
 
 
 def posterior(emulator: Emulator, data: Data, *, points: int = 48, **options: Any) -> xr.DataArray:
-    """`posterior_grid` on a grid that fits: first over the whole design, then around what is left of it.
+    """`posterior_grid` on a grid that fits: first over the whole design, then around what is left, as fine as needed.
 
     Args:
         emulator: mean and covariance.
         data: the observed vector.
-        points: of the grid, along each axis.
+        points: of the grid, along each axis; doubled until the 68 % region holds 60 of them.
         options: `covariance`, `n_fields`, `at` of `posterior_grid`.
     """
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
-    axes = [np.linspace(*ends, points) for ends in zip(low, high, strict=True)]
-    for _ in range(3):
+    axes = [np.linspace(first, last, points) for first, last in zip(low, high, strict=True)]
+    for _ in range(6):
         found = posterior_grid(emulator, data, omega_m=axes[0], sigma_8=axes[1], **options)
-        # Where the density is above that of the 99.95 % region of a Gaussian, and two points more on either side.
+        # Where the density is above that of the 99.95 % region of a Gaussian, and a little more on either side.
         kept = found.values > found.values.max() * np.exp(-0.5 * chi2.ppf(0.9995, 2))
         tight = []
         for axis, across in zip(axes, (1, 0), strict=True):
             rows = np.flatnonzero(kept.any(axis=across))
-            first, last = max(rows[0] - 2, 0), min(rows[-1] + 2, points - 1)
-            tight.append(np.linspace(axis[first], axis[last], points))
-        if all(new[-1] - new[0] > 0.8 * (old[-1] - old[0]) for new, old in zip(tight, axes, strict=True)):
-            return found
-        axes = tight
-    return posterior_grid(emulator, data, omega_m=axes[0], sigma_8=axes[1], **options)
+            tight.append((axis[max(rows[0] - 2, 0)], axis[min(rows[-1] + 2, axis.size - 1)]))
+        fits = all(new[1] - new[0] > 0.7 * (old[-1] - old[0]) for new, old in zip(tight, axes, strict=True))
+        if fits and (found.values >= credible_level(found, 0.68)).sum() >= 60:
+            break
+        points = 2 * points if fits else points
+        axes = [np.linspace(first, last, points) for first, last in tight]
+    return found
 
 
 # --- what a posterior says ------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from wlbook import nbody, random
 from wlbook.cosmology import FIDUCIAL, HUBBLE_DISTANCE, Cosmology, distance, growth, scale_factor_at
 
 START = 0.1  # scale factor at which perturbation theory hands over to the particle mesh
+CUT = 0.75  # of the planes' Nyquist wavenumber: finer waves are left out
 CUTS = 3  # slabs cut along each axis of the box for every plane
 
 
@@ -287,7 +288,11 @@ def _fourier_series(
 
 
 def _window(mesh: int) -> Float[Array, " mesh"]:
-    """Cloud-in-cell window of each function of `_fourier_series`."""
+    """What each function of `_fourier_series` is divided by: the cloud-in-cell window, and a cut of the lattice.
+
+    In voids the particles still stand on their lattice, whose wave is the mesh's Nyquist wave. The cut takes it out of
+    the maps, and everything finer than three quarters of it.
+    """
     half = mesh // 2
     order = np.concatenate([np.arange(half + 1), np.arange(1, half)])
-    return jnp.asarray(np.sinc(order / mesh) ** 2, jnp.float32)
+    return jnp.asarray(np.sinc(order / mesh) ** 2 * np.exp((order / (CUT * half)) ** 8), jnp.float32)

@@ -185,7 +185,7 @@ def make(
     steps: int = 12,
     source_redshift: float | list[float] = 1.0,
     seed: int = 1,
-    call: Callable[..., xr.Dataset] | None = None,
+    call: Callable[..., Any] | None = None,
 ) -> xr.Dataset:
     """The book's maps: simulate every box, or fetch it, and put them together.
 

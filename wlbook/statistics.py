@@ -323,8 +323,8 @@ def binning(
     """Edges for `measure` that suit these maps: few bins, none of them nearly empty.
 
     Spectrum: logarithmic, from twice the longest wave of the map to three quarters of the pixels' Nyquist frequency.
-    Peaks: linear from -0.5 to 2.5 standard deviations of the observed maps, and one bin for all that are higher, so that
-    no model of a design leaves it empty. Minkowski functionals: linear from -2 to 3.
+    Peaks: linear from -0.5 to 2.5 standard deviations of the observed maps, and one bin for all that are higher, so
+    that no model of a design leaves it empty. Minkowski functionals: linear from -2 to 3.
 
     Args:
         kappa: noiseless maps whose observed standard deviation sets the scale: those of the fiducial.

@@ -1,0 +1,288 @@
+# ---
+# jupyter:
+#   jupytext: {text_representation: {extension: .py, format_name: percent}}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # Data: maps of matter made by light
+#
+# **The question.** What is a {term}`kappa` map, how do we make thousands of them, and how far may we trust them?
+#
+# **The papers.** Paper A {cite}`zorrilla2020` has 96 {term}`models <model>` in the plane of $\Omega_m$ and $\sigma_8$,
+# one simulation of $512^3$ particles in a {term}`box` of 240 Mpc/h for each, and 512 maps of 3.5 degrees from each box.
+# We follow its recipe at a size that your machine can make while you read.
+#
+# **The cost.** {glue:text}`data-cost`.
+
+# %% tags=["parameters"]
+source = "simulate"  # where the maps come from; one of "simulate"
+n_models = 24  # models of the design, each with a box to train on and one to test on; 1 <= n_models <= 512
+n_maps = 64  # maps from each box; 2 <= n_maps <= 4096
+n_fiducial = 4  # further boxes at the fiducial, the observed sky; 1 <= n_fiducial <= 512
+side = 3.5  # of a map [deg]; 0.5 <= side <= 20
+pixels = 64  # per side of a map; 16 <= pixels <= 1024
+box = 240.0  # side of a simulated box [Mpc/h]; 50 <= box <= 2000
+particles = 64  # per side of a box, even; 16 <= particles <= 1024
+steps = 12  # of a simulation, from a = 0.1 to today; 6 <= steps <= 200
+source_redshift = 1.0  # of the galaxies whose shapes are measured; 0 < source_redshift < 8
+n_gal = 30.0  # source density, for the figure of noise [arcmin^-2]; 0 < n_gal <= 1000
+sigma_e = 0.4  # intrinsic ellipticity dispersion, both components; 0 <= sigma_e <= 1
+smoothing = 3.3  # standard deviation of the Gaussian smoothing [arcmin]; 0 <= smoothing <= 30
+seed = 1  # of everything random; 0 <= seed < 2000
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+import numpy as np
+from myst_nb import glue
+
+from wlbook import cosmology, degradation, lensing, maps, plots, random, statistics, survey
+from wlbook.cosmology import Cosmology
+from wlbook.store import Store
+
+plots.use_style()
+store = Store()
+fiducial = Cosmology(*cosmology.FIDUCIAL)
+
+# %% [markdown]
+# ## From matter to kappa
+#
+# Light from a distant galaxy passes clumps of matter on its way, and each bends it a little. What adds up is the
+# {term}`convergence <kappa>`,
+#
+# $$
+# \kappa = \frac{3}{2} \Omega_m \frac{H_0^2}{c^2} \int_0^{\chi_s}
+#     \chi \left(1 - \frac{\chi}{\chi_s}\right) \frac{\delta}{a} \, \mathrm{d}\chi ,
+# $$
+#
+# the density contrast $\delta$ along the line of sight, weighted by how well matter at distance $\chi$ lenses a source
+# at $\chi_s$. Positive kappa means more matter than average. It is small: a few hundredths.
+#
+# We need $\delta$ along some 2400 Mpc/h, and a box is a tenth of that. So the path is cut into {term}`planes <plane>`.
+# For each, every map takes a slab of the box at the time the light crossed it, along a random axis, shifted and flipped
+# at random. The one box is seen again and again, each time from elsewhere.
+
+# %% mystnb={"image": {"alt": "The light cone from us to the source drawn to scale, the planes along it, a square of the box's size, and the lensing efficiency above"}, "figure": {"name": "fig-data-cone", "caption": "The path of light, to scale in both directions. Shaded: what one map sees. Vertical lines: the middles of the planes. Squares: the box, wider than the field everywhere. Above: how strongly matter at each distance lenses the source, relative to the best place."}}
+cone = lensing.light_cone(fiducial, box=box, steps=steps, source_redshift=source_redshift)
+far = cosmology.distance(fiducial, np.array([source_redshift]))
+weight = lensing.efficiency(fiducial.omega_m, cone.distance, cone.scale_factor, far)[:, 0]
+figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.2), sharex=True, height_ratios=[1, 1.1])
+_ = top.plot(cone.distance, weight / weight.max(), marker=".")
+_ = top.set(ylabel="lensing weight", ylim=(0, 1.1))
+edge = far[0] * np.array([0, 1]), far[0] * np.tan(np.deg2rad(side) / 2) * np.array([0, 1])
+_ = bottom.fill_between(edge[0], -edge[1], edge[1], color=plots.PALETTE[5], alpha=0.5, linewidth=0)
+for start in np.arange(0, far[0], box):
+    _ = bottom.add_patch(plt.Rectangle((start, -box / 2), box, box, fill=False, edgecolor="0.6"))
+_ = bottom.vlines(cone.distance, -box / 2, box / 2, color="0.3", linewidth=0.5)
+_ = bottom.set(xlabel="comoving distance [Mpc/h]", ylabel="[Mpc/h]", aspect="equal", xlim=(0, None))
+
+# %% [markdown]
+# ## Which universes
+#
+# Two numbers matter most to lensing: how much matter there is, $\Omega_m$, and how clumped it is, $\sigma_8$. The
+# {term}`design` spreads models over both, denser near the {term}`fiducial`. Lines of equal
+# $S_8 = \sigma_8 \sqrt{\Omega_m / 0.3}$ are universes that a lensing map can hardly tell apart.
+
+# %% mystnb={"image": {"alt": "Points of the design in the plane of Omega_m and sigma_8, with the fiducial marked and lines of equal S_8"}, "figure": {"name": "fig-data-design", "caption": "The simulated models, and the fiducial (cross) that plays the observed sky. Dashed: lines of equal S8. A larger design holds every smaller one."}}
+models = cosmology.design(n_models)
+figure, axis = plt.subplots(figsize=(5.4, 3.8))
+_ = axis.plot(*models.T, "o", markersize=5)
+_ = axis.plot(*cosmology.FIDUCIAL, "kx", markersize=9)
+omega_m = np.linspace(*cosmology.DESIGN_RANGE[0], 50)
+for s_8 in (0.5, 0.75, 1.0, 1.25):
+    _ = axis.plot(omega_m, s_8 / cosmology.s_8(omega_m, 1.0), "--", color="0.6", linewidth=0.8)
+_ = axis.set(xlabel=r"$\Omega_m$", ylabel=r"$\sigma_8$", ylim=(0.95 * 0.5, 1.03 * 1.1))
+
+# %% [markdown]
+# ## Make the maps
+#
+# One call. Every model has two boxes with different initial conditions: networks learn from one, and everything is
+# judged on the other. Maps from the same box share its structures, so a split by maps instead of by boxes would let a
+# network recognise what it is tested on.
+
+# %%
+data = maps.make(
+    source=source, n_models=n_models, n_maps=n_maps, n_fiducial=n_fiducial, side=side, pixels=pixels, box=box,
+    particles=particles, steps=steps, source_redshift=source_redshift, seed=seed, call=store.make,
+)  # fmt: skip
+pixel, trusted_ell = float(data.attrs["pixel"]), float(data.attrs["trusted_ell"])
+observed, train = maps.select(data, "fiducial"), maps.select(data, "train")
+
+# %% mystnb={"image": {"alt": "Kappa maps of six models in order of S8 on one colour scale"}, "figure": {"name": "fig-data-models", "caption": "One map from each of up to six models, in order of S8, on one scale. More clumped universes have brighter peaks and emptier voids."}}
+first = train.isel(map=np.unique(train["model"], return_index=True)[1])
+order = np.argsort(cosmology.s_8(first["omega_m"].values, first["sigma_8"].values))
+shown = first.isel(map=order[np.unique(np.linspace(0, n_models - 1, 6).astype(int))])
+titles = [
+    rf"$\Omega_m$ {m:.2f}, $\sigma_8$ {s:.2f}" for m, s in zip(shown.omega_m.values, shown.sigma_8.values, strict=True)
+]
+_ = plots.map_panels(list(shown["kappa"].values[:, 0]), titles, side=side)
+
+# %% [markdown]
+# ## How fine may we look?
+#
+# A particle mesh blurs matter over its cells, and particles are few. The rule we use trusts wavenumbers up to a third
+# of the mesh's Nyquist wavenumber. Seen at the distance that lenses most, that is an {term}`ell` of
+# {glue:text}`data-trusted-ell`: waves longer than {glue:text}`data-trusted-arcmin` arcmin.
+
+# %% mystnb={"image": {"alt": "One map as made, and the same map with only the trusted waves"}, "figure": {"name": "fig-data-trusted", "caption": "One fiducial map as made, and what remains of it below the trusted ell. Details that only the left panel has are real structures with inexact shapes."}}
+one = observed["kappa"].values[0]
+trusted = np.asarray(degradation.low_pass(one, trusted_ell, side=side))
+_ = plots.map_panels([one[0], trusted[0]], ["as made", f"ell < {trusted_ell:.0f}"], side=side, columns=2)
+
+# %% [markdown]
+# ## Against theory
+#
+# The mean {term}`power spectrum` of kappa follows from the matter spectrum without any simulation. We take halofit
+# {cite}`takahashi2012` from CCL {cite}`chisari2019`, which is itself good to about 5 %. The lower panel is the ratio to
+# theory for every box of every model; its mean and the error of the mean over boxes are what counts.
+
+
+# %%
+def theory(universe: Cosmology, edges: np.ndarray) -> np.ndarray:
+    """C_ell averaged over each bin; a ring at ell holds modes in proportion to ell."""
+    fine = edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(12) + 0.5) / 12
+    power = cosmology.convergence_power(universe, fine.ravel(), source_redshift).reshape(fine.shape)
+    return np.average(power, axis=1, weights=fine)
+
+
+ratios = np.concatenate([[1.2, 1.4], np.full(40, 1.3)])  # wide enough that every bin holds a wave of the field
+ell_edges = 360 / side * np.cumprod(ratios)
+ell_edges = ell_edges[ell_edges < 180 * 60 / pixel]
+spectra = np.asarray(statistics.power_spectrum(data["kappa"].values, side=side, ell_edges=ell_edges))[:, 0]
+boxes, where = np.unique(data["seed"].values, return_index=True)
+by_box = np.stack([spectra[data["seed"].values == seed_].mean(axis=0) for seed_ in boxes])
+universes = [Cosmology(*one) for one in np.stack([data["omega_m"].values, data["sigma_8"].values], axis=1)[where]]
+ratio = by_box / np.stack([theory(one, ell_edges) for one in universes])
+
+# %% mystnb={"image": {"alt": "Power spectrum of the fiducial maps with theory above, ratio of all boxes to theory below, trusted ell marked"}, "figure": {"name": "fig-data-spectrum", "caption": "Above: power spectrum of the fiducial maps, mean and error over boxes, with theory. Below: ratio to theory for all boxes (grey), and its mean with the error over boxes. Dashed: the trusted ell. Shaded: 15 %."}}
+ell, of_fiducial = np.sqrt(ell_edges[1:] * ell_edges[:-1]), np.array([one == fiducial for one in universes])
+mean, error = ratio.mean(axis=0), ratio.std(axis=0, ddof=1) / len(ratio) ** 0.5
+scale = ell * (ell + 1) / (2 * np.pi)
+figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 5), sharex=True, height_ratios=[1.3, 1])
+spread = by_box[of_fiducial].std(axis=0) / max(n_fiducial - 1, 1) ** 0.5
+_ = top.errorbar(ell, scale * by_box[of_fiducial].mean(axis=0), scale * spread, fmt="o", label="maps")
+_ = top.plot(ell, scale * theory(fiducial, ell_edges), label="theory")
+_ = top.set(xscale="log", yscale="log", ylabel=r"$\ell(\ell+1)C_\ell/2\pi$")
+_ = top.legend()
+_ = bottom.plot(ell, ratio.T, color="0.8", linewidth=0.6, zorder=0)
+_ = bottom.errorbar(ell, mean, error, fmt="o")
+_ = bottom.axhspan(0.85, 1.15, color=plots.PALETTE[2], alpha=0.15, linewidth=0)
+for axis in (top, bottom):
+    _ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
+_ = bottom.set(xlabel="ell", ylabel="maps / theory", ylim=(0, 2))
+
+# %% [markdown]
+# ## What a survey sees
+#
+# Nobody observes kappa. Galaxies have shapes of their own, which average out only slowly: with
+# {glue:text}`data-galaxies` of them in a pixel, {term}`shape noise` has a standard deviation of {glue:text}`data-noise`
+# there, against {glue:text}`data-kappa` for kappa itself. Smoothing brings the large structures back. Noise is added
+# first, smoothing comes after, as in paper A; every later page does the same.
+
+# %% mystnb={"image": {"alt": "One map without noise, with noise, and with noise and smoothing"}, "figure": {"name": "fig-data-noise", "caption": "One fiducial map without noise; with the shape noise of this page's survey; and smoothed after that."}}
+settings = {"pixel": pixel, "n_gal": n_gal, "sigma_e": sigma_e, "key": random.key(seed, "noise in a picture")}
+noisy, smooth = (np.asarray(survey.observe(one, smoothing=length, **settings)) for length in (0.0, smoothing))
+_ = plots.map_panels([one[0], noisy[0], smooth[0]], ["kappa", "with noise", "with noise, smoothed"], side=side)
+
+# %% tags=["remove-cell", "nbval-ignore-output"]
+band = (ell > 250) & (ell < trusted_ell)
+worst = np.abs(mean[band] - 1).max() if band.any() else np.nan
+bright = np.percentile(observed["kappa"].values, 99.9)
+glue("data-cost", str(store.cost()), display=False)
+glue("data-trusted-ell", f"{trusted_ell:.0f}", display=False)
+glue("data-trusted-arcmin", f"{360 * 60 / trusted_ell:.0f}", display=False)
+glue("data-galaxies", f"{n_gal * pixel**2:.0f}", display=False)
+glue("data-noise", f"{survey.shape_noise_sigma(n_gal, pixel, sigma_e):.4f}", display=False)
+glue("data-kappa", f"{observed['kappa'].values.std():.4f}", display=False)
+glue("data-three-sigma", f"{3.1 * observed['kappa'].values.std():.3f}", display=False)
+glue("data-bright", f"{bright:.3f}", display=False)
+glue("data-boxes", str(len(boxes)), display=False)
+glue("data-maps", str(data.sizes["map"]), display=False)
+glue("data-models", str(n_models), display=False)
+glue("data-particles", str(particles), display=False)
+glue("data-pixels", str(pixels), display=False)
+glue("data-planes", str(len(cone.distance)), display=False)
+glue(
+    "data-mean-ratio",
+    f"{mean[band].mean():.2f} ± {error[band].mean():.2f}" if band.any() else "not measured",
+    display=False,
+)
+glue("data-worst-ratio", f"{100 * worst:.0f}", display=False)
+glue("data-high-ratio", f"{mean[-1]:.2f}", display=False)
+
+# %% [markdown]
+# **What to notice**
+#
+# - From ell = 250 to the trusted ell the maps agree with theory to {glue:text}`data-worst-ratio` % in the worst bin;
+#   the mean ratio there is {glue:text}`data-mean-ratio`. At the highest ell of {numref}`fig-data-spectrum` only
+#   {glue:text}`data-high-ratio` of the power is left. A network can use such details to tell our models apart, but not
+#   to learn about the real sky.
+# - Kappa is not Gaussian: one pixel in a thousand is above {glue:text}`data-bright`, where a Gaussian field would be
+#   above three standard deviations, {glue:text}`data-three-sigma`. That is why this book looks beyond the power spectrum.
+# - Below ell = 250 a field of this size holds few waves and a box holds none longer than itself. The grey lines spread
+#   because boxes differ, not because the physics does.
+# - {numref}`fig-data-models`: what changes along the row is the contrast, most of all in the peaks.
+#
+# |  | paper A | this run |
+# |---|---|---|
+# | models | 96 | {glue:text}`data-models` |
+# | boxes | one a model, and more for the fiducial | {glue:text}`data-boxes`, two a model |
+# | particles a side | 512 | {glue:text}`data-particles` |
+# | gravity | tree and mesh | mesh, twice the particles a side, sharpened |
+# | light | ray tracing | straight rays through {glue:text}`data-planes` planes |
+# | pixels a side, 3.5 degrees | 512 (averaged from 1024) | {glue:text}`data-pixels` |
+# | maps | 49,152 | {glue:text}`data-maps` |
+#
+# **What a particle mesh gets wrong.** It cannot form halos smaller than its cells. Our mesh is helped in two ways: the
+# blur of painting and reading is divided out of the force, and before a plane is cut, particles move a little towards
+# the nearest halo, by an amount set once for all models so that the matter spectrum agrees with halofit. The first is
+# exact; the second is a patch. It restores the spectrum, and nobody promises that it restores peaks.
+# Rays pass through the centres of pixels, so there is no pixel window.
+
+# %% [markdown]
+# ```{exercise}
+# :label: data-resolution-exercise
+# Run this page with half the particles: `wlbook run 01_data -p particles=32`. Where does the trusted ell go, and what
+# happens to the ratio in {numref}`fig-data-spectrum`?
+# ```
+#
+# ```{solution} data-resolution-exercise
+# :class: dropdown
+# The cell doubles, so the trusted ell halves and hardly any of the field's waves remain below it. The ratio falls away
+# from one at half the ell it did before. The run is eight times cheaper in particles: resolution is what costs.
+# ```
+#
+# ```{exercise}
+# :label: data-box-exercise
+# Ask for a field of 6 degrees: `wlbook run 01_data -p side=6`. Why is it refused, and why not simply tile the box?
+# ```
+#
+# ```{solution} data-box-exercise
+# :class: dropdown
+# Far away the field would be wider than the box. Tiling would show the same halo twice in one map, side by side, and
+# waves longer than the box would be missing exactly where the larger field should bring them. The message names the box
+# that would do; with the same number of particles, a larger box has larger cells.
+# ```
+#
+# ```{exercise}
+# :label: data-redshift-exercise
+# Move the sources to redshift 0.5. What happens to the spread of kappa, and to the distance that lenses most?
+# ```
+#
+# ```{solution} data-redshift-exercise
+# :class: dropdown
+# The path is shorter, so less matter adds up: kappa spreads about half as much. The best lenses stand roughly
+# half-way to the source, so the same wave of matter is seen at a larger angle, and the trusted ell falls with it.
+# ```
+
+# %% tags=["remove-cell"]
+assert data.sizes["map"] == (2 * n_models + n_fiducial) * n_maps
+assert np.isfinite(data["kappa"].values).all()
+assert abs(observed["kappa"].values.mean()) < 0.1 * observed["kappa"].values.std()
+assert not set(train["seed"].values) & set(maps.select(data, "test")["seed"].values), "no box serves both splits"
+if band.any() and len(boxes) >= 16 and particles >= 64:
+    assert worst < 0.15, "spectrum against theory"
+    assert mean[-1] < 1.1, "no power from nowhere at small scales"
+if (particles, box, side, source_redshift) == (64, 240.0, 3.5, 1.0):
+    assert 0.009 < observed["kappa"].values.std() < 0.0135
+    assert bright > 4 * observed["kappa"].values.std(), "kappa has a long tail"
