@@ -46,8 +46,8 @@ side, pixel = float(data.attrs["side"]), float(data.attrs["pixel"])
 # %% [markdown]
 # ## A map as a survey sees it
 #
-# {term}`Shape noise` is added to every pixel, then the map is smoothed. Both are parameters of this page: change them
-# and every figure below follows.
+# {term}`Shape noise <shape noise>` is added to every pixel, then the map is smoothed. Both are parameters of this page:
+# change them and every figure below follows.
 
 # %% mystnb={"image": {"alt": "Three maps of the same field: kappa, kappa with noise, and both smoothed"}, "figure": {"name": "fig-statistics-map", "caption": "One fiducial map: as simulated, with the noise of galaxy shapes, and smoothed after that. All statistics are measured on maps like the third."}}
 observe = functools.partial(survey.observe, pixel=pixel, n_gal=n_gal, sigma_e=sigma_e, key=random.key(seed, "picture"))
@@ -142,8 +142,8 @@ _ = left.legend(title="galaxies [arcmin$^{-2}$]", fontsize="small")
 heights = np.array(bins["edges"]["peaks"][:-1]) / sigma
 for length in (0.6 * smoothing, smoothing, 1.7 * smoothing):
     counts = measure(**settings | {"smoothing": length}, **bins)["peaks"][:, :peak_bins].mean(axis=0)
-    _ = right.semilogy(heights, counts, marker=".", label=f"{length:.1f}")
-_ = right.set(xlabel="lower edge of the bin [sigma]", ylabel="peaks a map")
+    _ = right.plot(heights, counts, marker=".", label=f"{length:.1f}")
+_ = right.set(xlabel="lower edge of the bin [sigma]", ylabel="peaks a map", ylim=(0, None))
 _ = right.legend(title="smoothing [arcmin]", fontsize="small")
 
 # %% [markdown]
@@ -171,9 +171,10 @@ _ = axis.set_yticks(np.cumsum(lengths) - np.array(lengths) / 2 - 0.5, names)
 # %% [markdown]
 # ## What each one misses
 #
-# Two ways to destroy a map answer this without any theory. {term}`Phase randomisation` keeps the spectrum exactly and
-# moves everything; {term}`pixel shuffling` keeps every pixel's value exactly and loses all neighbours. A statistic
-# that does not notice is blind to what was destroyed.
+# Two ways to destroy a map answer this without any theory.
+# {term}`Phase randomisation <phase randomisation>` keeps the spectrum exactly and moves everything;
+# {term}`pixel shuffling` keeps every pixel's value exactly and loses all neighbours. A statistic that does not notice
+# is blind to what was destroyed.
 
 # %% mystnb={"image": {"alt": "Change of every bin after phase randomisation and after pixel shuffling, in units of the scatter of one map"}, "figure": {"name": "fig-statistics-lost", "caption": "Change of the mean of each bin when the phases of the noisy maps are randomised, or their pixels shuffled, in standard deviations of one map. Unsmoothed maps, so that shuffling keeps the histogram that V0 counts. Lines as in {numref}`fig-statistics-correlation`."}}
 plain, phases, shuffled = (
@@ -258,6 +259,8 @@ glue("statistics-cost", str(store.cost()), display=False)
 #   of a single map.
 # - $V_0$ does not move when pixels are shuffled: it is the {term}`one-point distribution` in other words. $V_1$ and
 #   $V_2$ need neighbours.
+# - The block of $V_0$ is nearly one number: our maps keep their mean, and a map with more matter than average has more
+#   area above every threshold.
 # - Neighbouring thresholds are strongly correlated ({numref}`fig-statistics-correlation`), so twice the bins is far
 #   from twice the information.
 # - Most peaks of an observed map are noise. It has {glue:text}`statistics-peaks-observed` of them in our bins; an empty

@@ -123,8 +123,8 @@ before = saliency.over_maps(saliency.input_x_gradient, networks["noisy"], few, 0
 input_alone = saliency.rank_correlation(np.abs(before), np.abs(few)).mean()
 axis.axhline(input_alone, color="0.4", linestyle="--", linewidth=1)
 axis.set(xlabel="layers destroyed, from the last", ylabel="rank correlation")
-axis.set_ylim(top=1.05)
-_ = axis.legend(fontsize="small")
+axis.set_ylim(top=1.4)
+_ = axis.legend(fontsize="small", ncols=2, loc="upper right")
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 left = {name: values[-1].mean() for name, values in same.items()}

@@ -46,6 +46,7 @@ from functools import partial
 import numpy as np
 from matplotlib import pyplot as plt
 from myst_nb import glue
+from scipy.stats import t as student
 
 from wlbook import (
     chapters,
@@ -179,7 +180,8 @@ vectors["power spectrum", 0] = np.log(measured["power spectrum"])[order]
 # %% [markdown]
 # Errors come from drawing again, the same draw for all networks: the maps of each model, and the *boxes*. Each model has one test
 # {term}`box`, and how far its mean lies from the smooth fit is mostly that box's own structure. A draw hands these
-# distances to other models. To this comes the scatter between networks that differ by their seed only.
+# distances to other models. To this comes the scatter between networks that differ
+# by their seed only, widened by Student's factor for how few of them there are.
 
 
 # %%
@@ -221,10 +223,11 @@ names = [*specifications, "power spectrum"]
 sisters = {name: np.array([log for which, log in logs.items() if which[0] == name]) for name in names}
 pairs = [np.var(group[:, 0], axis=0, ddof=1) for group in sisters.values() if len(group) > 1]
 scatter = np.sqrt(np.mean(pairs, axis=0))
+few = student.ppf(0.8413, sum(len(group) - 1 for group in sisters.values()))
 relative, errors = {}, {}
 for name, group in sisters.items():
     ratio = np.exp(group.mean(0) - sisters["none"].mean(0))
-    seeds = scatter * np.sqrt((name in degradations) / len(group) + 1 / (n_seeds + 1)) * (name != "none")
+    seeds = few * scatter * np.sqrt((name in degradations) / len(group) + 1 / (n_seeds + 1)) * (name != "none")
     relative[name], errors[name] = ratio[0], np.hypot(ratio[1:].std(0, ddof=1), ratio[0] * seeds)
 limited = {
     name for (name, _), values in vectors.items() if inference.boundary(constraints(values, *as_they_are)) is not None
@@ -280,16 +283,16 @@ if "shuffle_pixels" in relative:
     part = relative["shuffle_pixels"][0] / relative["power spectrum"][0]
     parts = [errors[name][0] / relative[name][0] for name in ("shuffle_pixels", "power spectrum")]
     found["b5-shuffled-pixels"] = [part, part * np.hypot(*parts), "shuffle_pixels"]
-detail = f"{n_seeds} networks of {steps} steps for each degradation and {n_seeds + 1} for the reference"
+trained = f"networks of {steps} steps, {n_seeds} for each degradation and {n_seeds + 1} for the reference"
 for claim in (*tests, "b5-shuffled-pixels"):
     ours, verdict = "not in this run", "not tested"
     if claim in found:
         value, error, spec = found[claim]
         ours = f"{value:.2f} ± {error:.2f}"
-        if limited & {spec, "none", "power spectrum"}:  # a ratio of areas that end at our own design judges nothing
-            error, detail = np.inf, detail + "; regions end at the design's edge"
+        judged = not limited & {spec, "none", "power spectrum"}  # areas that end at our own design judge nothing
+        error = error if judged else np.inf
         verdict = claims.verdict(claims.load()[claim], value, error)
-        claims.record(claim, value, error, detail=detail)
+        claims.record(claim, value, error, detail=trained + "; regions end at the design's edge" * (not judged))
     glue(f"degradation-{claim}", ours, display=False)
     glue(f"degradation-{claim}-verdict", verdict, display=False)
 
@@ -298,13 +301,12 @@ for claim in (*tests, "b5-shuffled-pixels"):
 #
 # - The reference explains {glue:text}`degradation-r2` of the variance of {term}`S8` over the design. A short training
 #   is part of this page's budget: what a network has not learnt to use, it does not miss.
-# - Two references that differ in their seed differ by {glue:text}`degradation-scatter` in the two merits (one pair, so this
-#   is a rough number). Whoever compares single networks compares seeds. No degradation can add information: a point above one is a
+# - Two references that differ in their seed differ by {glue:text}`degradation-scatter` in the two merits (with one pair, a rough number). Whoever compares single networks compares seeds. No degradation can add information: a point above one is a
 #   network that learnt its easier task better.
 # - {glue:text}`degradation-limited` of the credible regions reach the edge of the design. Lensing measures S8, and one small
 #   field says next to nothing across it. So the area is a blunt tool here, and the precision of S8 the sharper one.
-# - Little is lost by anything. One number of a map, the strength of its fluctuations, holds most of what one
-#   noisy field says about S8, and every degradation on the list leaves a trace of it.
+# - If little is lost by anything in your run, this is why: one number of a map, the strength of its fluctuations, holds
+#   most of what one noisy field says about S8, and every degradation on the list leaves a trace of it.
 # - Look at the shuffled map: no structure is left, only the histogram. At pixels of {glue:text}`degradation-pixel`
 #   arcmin and this noise, the width of the histogram alone says much about the amplitude of structure.
 # - Phases are random and the spectrum is exact: what that network can still do is Gaussian information.
@@ -340,7 +342,7 @@ for claim in (*tests, "b5-shuffled-pixels"):
 # :class: dropdown
 #
 # More noise buries small scales and all but the highest peaks. What is left is large-scale and nearly Gaussian, so
-# `randomize_phases` and the low pass lose less, and `high_pass:1000` loses nearly everything.
+# `randomize_phases` and the low pass cost less, and `high_pass:1000` costs more.
 # ```
 #
 # ```{exercise} A degradation of your own

@@ -46,6 +46,9 @@ data = products.maps(store)
 fiducial, test = maps.select(data, "fiducial"), maps.select(data, "test")
 side = float(data.attrs["side"])
 n_fields = area / side**2
+known = ["power spectrum", "peaks", "Minkowski"]
+if not combine or not set(combine) <= set(known):
+    raise ValueError(f"combine = {combine}: must be one or more of {known}")
 
 # %% [markdown]
 # ## One vector for each map

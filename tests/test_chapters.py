@@ -93,7 +93,7 @@ def test_ranges_that_break_the_grammar_are_quoted(allowed):
         {
             "n_gal": st.floats(0.01, 200),
             "kind": st.sampled_from(["a#b", "c"]),
-            "edges": st.lists(st.floats(-5, 5), max_size=3),
+            "edges": st.lists(st.floats(-5, 5), min_size=1, max_size=3),
             "label": st.text(max_size=8),
         }
     )

@@ -45,10 +45,9 @@ def test_a_wave_on_a_plane_is_seen_where_it_is(waves):
     def wave(y, x):
         return np.cos(2 * np.pi * (waves[0] * y + waves[1] * x) + 0.4)
 
-    window = np.prod(np.sinc(np.array(waves) / mesh) ** 2)  # of painting, which is divided out
     seen = lensing._add_plane(
         jnp.zeros((1, 1, 9, 9)),
-        jnp.asarray(wave(y, x)[None] * window, jnp.float32),
+        jnp.asarray(wave(y, x)[None], jnp.float32),
         jnp.ones(1),
         rays,
         jnp.zeros(1, jnp.int32),
@@ -73,6 +72,22 @@ def test_projection_sums_along_each_axis():
     found = lensing._project(delta, weights)
     for axis in range(3):
         np.testing.assert_allclose(found[axis, 1], np.tensordot(weights[axis, 1], delta, (0, axis)), atol=1e-5)
+
+
+def test_painting_a_wave_and_cleaning_the_plane_gives_the_wave_back():
+    n, waves = 32, np.array([7, 3])
+    y, x = np.meshgrid(np.arange(n) / n, np.arange(n) / n, indexing="ij")
+    wave = np.cos(2 * np.pi * (waves[0] * y + waves[1] * x) + 0.4)
+    painted = jnp.asarray(wave * np.prod(np.sinc(waves / n) ** 2), jnp.float32)[None, None]
+    for amplitude, tolerance in ((0.3, 0.02), (0.8, 1e-5)):
+        window = jnp.asarray(lensing._windows(np.array([amplitude]), n), jnp.float32)
+        np.testing.assert_allclose(lensing._clean(painted, window)[0, 0], wave, atol=tolerance)
+
+
+def test_the_particles_lattice_does_not_show_in_the_maps_of_a_smooth_universe():
+    lattice_wave = jnp.asarray(np.tile([1.0, -1.0], 16), jnp.float32) * jnp.ones((1, 1, 32, 1))
+    window = jnp.asarray(lensing._windows(np.array([0.4]), 32), jnp.float32)
+    assert np.abs(lensing._clean(lattice_wave, window)).max() < 0.3
 
 
 def test_light_cone_ends_today_and_reaches_the_source():

@@ -42,7 +42,8 @@ class Parameter:
         if not rule.startswith(("one of", "any")):
             kind = _KINDS[type(self.default)]
             if isinstance(self.default, list):
-                kind = f"a list of {_KINDS[type(self.default[0])].removeprefix('a ')}s"
+                element = _KINDS[type(self.default[0])] if self.default else "a value"
+                kind = f"a list of {element.removeprefix('a ')}s"
             rule = f"{kind}, {'each ' if isinstance(self.default, list) and 'each' not in rule else ''}{rule}"
         return f"{rule} [{self.unit}]" if self.unit else rule
 

@@ -17,7 +17,6 @@ from wlbook import nbody, random
 from wlbook.cosmology import FIDUCIAL, HUBBLE_DISTANCE, Cosmology, distance, growth, scale_factor_at
 
 START = 0.1  # scale factor at which perturbation theory hands over to the particle mesh
-CUT = 0.75  # of the planes' Nyquist wavenumber: finer waves are left out
 CUTS = 3  # slabs cut along each axis of the box for every plane
 
 
@@ -116,7 +115,8 @@ def lens_planes(
     per_step = len(cone.distance) // late
     d_edges = growth(cosmo, cone.scale_factors)[0]
     d_middle = (d_edges[cone.early : -1] + d_edges[cone.early + 1 :]) / 2
-    rescale = growth(cosmo, cone.scale_factor)[0].reshape(late, per_step)[::-1] / d_middle[:, None]
+    d_plane = growth(cosmo, cone.scale_factor)[0]
+    rescale = d_plane.reshape(late, per_step)[::-1] / d_middle[:, None]
     starts = np.asarray(jax.random.uniform(random.key(seed, "slabs"), (late, 3, per_step, 1)), np.float64)
     starts = (starts + np.arange(CUTS) / CUTS) * box
     weights = _slab_weights(starts, cone.thickness, box, 2 * particles) * rescale[:, None, :, None, None]
@@ -124,13 +124,14 @@ def lens_planes(
 
     surfaces = []
     mesh = 2 * particles
+    windows = _windows(cosmo.sigma_8 * d_plane, mesh).astype(np.float32).reshape(late, per_step, mesh)[::-1]
     edges = cone.scale_factors
     state = nbody.initial(cosmo, box=box, particles=particles, scale_factor=edges[0], seed=seed)
     steps_taken = nbody.evolve(cosmo, *state, box=box, mesh=mesh, scale_factors=edges, look=cone.early)
     fields = (delta for delta, _ in steps_taken if delta is not None)
     for delta, weight in zip(fields, weights, strict=True):
         slabs = _project(delta, weight).reshape(3, per_step, CUTS, mesh, mesh)
-        surfaces.append(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh))
+        surfaces.append(_clean(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh), windows[len(surfaces)]))
     return LensPlanes(jnp.concatenate(surfaces[::-1]), cone.distance, cone.scale_factor, float(box), cosmo.omega_m)
 
 
@@ -153,6 +154,26 @@ def _project(delta: Float[Array, "n n n"], weights: Float[Array, "3 slab n"]) ->
     last = weights[2] @ delta.reshape(n * n, n).T
     middle = jnp.einsum("sj,ijk->sik", weights[1], delta)
     return jnp.stack([first.reshape(-1, n, n), middle, last.reshape(-1, n, n)])
+
+
+def _windows(amplitude: Float64[np.ndarray, " plane"], mesh: int) -> Float64[np.ndarray, "plane mesh"]:
+    """What the waves of each plane are divided by along each axis: the cloud-in-cell window, and a cut of the lattice.
+
+    Where matter has hardly moved the particles still stand on their lattice, and its wave, the Nyquist wave of the
+    mesh, would show in the maps. The cut takes it out while the linear amplitude sigma_8 D is below 0.7, fully below
+    0.5; later real structure drowns it.
+    """
+    order = np.abs(np.fft.fftfreq(mesh))  # 1/2 at the Nyquist wave
+    share = np.clip((0.7 - amplitude) / 0.2, 0, 1)
+    return np.sinc(order) ** 2 * np.exp(share[:, None] * (order / 0.45) ** 8)
+
+
+@jax.jit
+def _clean(surface: Float[Array, "plane slab n n"], window: Float[Array, "plane n"]) -> Float[Array, "plane slab n n"]:
+    """Divide the waves of each plane by its window along both axes."""
+    n = surface.shape[-1]
+    modes = jnp.fft.rfft2(surface) / (window[:, None, :, None] * window[:, None, None, : n // 2 + 1])
+    return jnp.fft.irfft2(modes, s=(n, n))
 
 
 class _Recycling(NamedTuple):
@@ -190,7 +211,7 @@ def convergence(
     """Kappa on a grid of rays, one through the centre of each pixel (no pixel window).
 
     kappa = 3/2 omega_m H0^2/c^2 sum over planes of chi (1 - chi / chi_s) / a * surface, along straight rays (Born).
-    Planes are interpolated by their Fourier series, which is exact, with the cloud-in-cell window divided out.
+    Planes are interpolated by their Fourier series, which is exact.
 
     Args:
         planes: from `lens_planes`.
@@ -266,7 +287,7 @@ def _add_plane(kappa, surface, weight, rays, slab, shift, flip):
     sin_ray = sin_ray * flip[:, None, :, None]
     cosines = cos_shift * cos_ray - sin_shift * sin_ray
     sines = sin_shift * cos_ray + cos_shift * sin_ray
-    at_rays = _fourier_series(cosines, sines) / _window(mesh)
+    at_rays = _fourier_series(cosines, sines)
     seen = jnp.einsum("myk,mkl->myl", at_rays[:, :, 0], series[slab])
     seen = jnp.einsum("myl,mxl->myx", seen, at_rays[:, :, 1])
     return kappa + weight[:, None, None] * seen[:, None]
@@ -285,14 +306,3 @@ def _fourier_series(
     nyquist = cosines.shape[-1] - 1
     norm = jnp.where(jnp.arange(nyquist + 1) % nyquist == 0, 1.0, jnp.sqrt(2.0))
     return jnp.concatenate([cosines * norm, jnp.sqrt(2.0) * sines[..., 1:nyquist]], axis=-1)
-
-
-def _window(mesh: int) -> Float[Array, " mesh"]:
-    """What each function of `_fourier_series` is divided by: the cloud-in-cell window, and a cut of the lattice.
-
-    In voids the particles still stand on their lattice, whose wave is the mesh's Nyquist wave. The cut takes it out of
-    the maps, and everything finer than three quarters of it.
-    """
-    half = mesh // 2
-    order = np.concatenate([np.arange(half + 1), np.arange(1, half)])
-    return jnp.asarray(np.sinc(order / mesh) ** 2 * np.exp((order / (CUT * half)) ** 8), jnp.float32)

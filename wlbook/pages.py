@@ -206,7 +206,7 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
         except papermill.PapermillExecutionError as error:
             cell = _number(nbformat.read(work / "out.ipynb", 4), error.cell_index)
             log.write_text(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)), encoding="utf-8")
-            reason = f"{error.ename}: {error.evalue}".splitlines()[0]
+            reason = f"{error.ename}: {error.evalue or _failing_line(log)}".splitlines()[0]
             raise PageError(f"{page}, cell {cell}: {reason}; all of it is in {log}") from None
         except DeadKernelError:
             raise PageError(
@@ -241,6 +241,13 @@ def _number(executed: Any, index: int) -> int:
     ours = [cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
     code = [cell for cell in ours[: index + 1] if cell.cell_type == "code"]
     return len([cell for cell in code if "injected-parameters" not in cell.metadata.get("tags", [])])
+
+
+def _failing_line(log: Path) -> str:
+    """The line of the page that raised, from its traceback."""
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("-")]
+    pointed = [re.sub(r"^-+> \d+ ", "", line) for line in lines if re.match(r"-+> \d", line)]
+    return pointed[0] if pointed else "no message"
 
 
 def _complaints(page: str, executed: Any) -> Iterator[str]:
