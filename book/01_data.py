@@ -255,8 +255,9 @@ glue("data-high-ratio", f"{mean[-1]:.2f}", display=False)
 #
 # ```{solution} data-resolution-exercise
 # :class: dropdown
-# The cell doubles, so the trusted ell halves and hardly any of the field's waves remain below it. The ratio falls away
-# from one at half the ell it did before. The run is eight times cheaper in particles: resolution is what costs.
+# The cell doubles, so the trusted ell halves and hardly any of the field's waves remain below it. Above it the ratio
+# first *rises* well over one, then falls: power that is not in theory is the lattice of the particles, now coarse enough
+# to be seen at these angles. Too few particles do not only blur, they also invent.
 # ```
 #
 # ```{exercise}

@@ -1,5 +1,13 @@
-"""Shapes and types are checked while the tests run, and only then."""
+"""Shapes and types are checked while the tests run, and only then. What was compiled once is kept, as in the book."""
+
+import os
+from pathlib import Path
 
 from jaxtyping import install_import_hook
+
+# Before JAX is imported; child processes inherit it.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "jax-cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 install_import_hook("wlbook", "beartype.beartype").__enter__()

@@ -147,6 +147,7 @@ plots.draw()
 
 # %%
 claims.record("a1-gain", 1.0, 0.1, "So it was.")
+claims.record("a2-other", 1.0, float("inf"), "Nobody knows.")
 """,
     "profiles/demo.yml": "{}\n",
     "profiles/large.yml": "shared: {seed: 2}\n01_data: {n_models: 4}\n",
@@ -201,7 +202,7 @@ def start(root: Path, *arguments: str, **more: str) -> subprocess.Popen:
 def wlbook(root: Path, *arguments: str, status: int = 0, **more: str) -> str:
     """What `wlbook` printed, once it ended with the status it should."""
     process = start(root, *arguments, **more)
-    output, errors = process.communicate(timeout=300)
+    output, errors = process.communicate(timeout=1200)
     assert process.returncode == status, f"{arguments}: {process.returncode}\n{output}\n{errors}"
     return output + errors
 
@@ -226,7 +227,7 @@ build.execute(run, {names}, print)
 def executed(root: Path, *changes: str, names: str = "chapters.names(run.root)") -> list[str]:
     """The names of the pages that ran because they were stale, and the notes that came with them."""
     process = execute(root, *changes, names=names)
-    output, errors = process.communicate(timeout=300)
+    output, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, output + errors
     return [page or note for page, note in re.findall(r"(\w+) +executed|^  (.+)", output, re.MULTILINE)]
 

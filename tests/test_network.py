@@ -115,6 +115,16 @@ def test_receptive_field_is_where_gradients_are_not_zero():
     assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == field
 
 
+def test_effective_field_of_an_even_5x5_kernel_counts_its_squares():
+    layer = network.Convolution(1, 1, 5, key=key())
+    layer = eqx.tree_at(lambda layer: layer.weight, layer, jnp.ones((5, 5, 1, 1)))
+    layers, maps = (network.ChannelsLast(), layer), np.zeros((2, 1, 16, 16), np.float32)
+    # 1 of 25 pixels lies in the centre, 9 of 25 (36 %) in the square of 3, all in that of 5.
+    assert [network.effective_field(layers, maps, share) for share in (0.03, 0.3, 0.9)] == [1, 3, 5]
+    with pytest.raises(ValueError, match=r"^share = 1.5: must be > 0 and < 1$"):
+        network.effective_field(layers, maps, 1.5)
+
+
 def test_table_tells_shapes_and_weights_of_the_model_itself():
     model = network.Compact(width=4, key=key())
     rows = network.table(model, 64)

@@ -81,7 +81,7 @@ def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[s
                     settings[parameter] = (a, b)
                     causes.append(f"parameter {parameter}{where}: {a!r} -> {b!r}")
         elif name == "records":
-            causes += [f"record {line}" for line in differences(old, new)]
+            causes += [f"record of {line}" for line in differences(old or {}, new or {})]
         else:
             causes.append(told.get(name) or (f"{name} was edited" if "/" in name else f"{name}: {old} -> {new}"))
     if not causes:

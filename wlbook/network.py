@@ -301,7 +301,7 @@ def effective_field(
     distance = np.maximum(np.abs(y - middle[0])[:, None], np.abs(x - middle[1])[None, :])
     order = np.argsort(distance[seen])
     held = np.cumsum(squared[seen][order]) / squared.sum()
-    return round(2 * float(distance[seen][order][np.searchsorted(held, share)]) + 0.5)
+    return round(2 * float(distance[seen][order][np.searchsorted(held, share)]) + 1)
 
 
 def _walk(

@@ -94,7 +94,9 @@ def describe(run: Run, page: str, records: Mapping[str, Any], needs: list[str] |
     }
     for need in needs or []:
         if need == "records":
-            inputs["records"] = dict(records)
+            inputs["records"] = {
+                claim: json.dumps(entry) for claim, entry in records.items()
+            }  # an error may be infinite
         elif need in run.parameters:
             inputs[f"parameters of {need}"] = run.parameters[need]
         else:

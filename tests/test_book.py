@@ -1,0 +1,61 @@
+"""The whole book, built once as small as its pages go: every page executed and drawn, without a warning."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import minibook
+import pytest
+
+from wlbook import chapters
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> Path:
+    """A copy of the book without the closing cells: what they assert holds at the demo profile, not at this one."""
+    root = tmp_path_factory.mktemp("book")
+    for name in ("wlbook", "book", "profiles"):
+        shutil.copytree(minibook.REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("_config.yml", "_toc.yml", "requirements.lock"):
+        shutil.copy(minibook.REPOSITORY / name, root)
+    shutil.copy(minibook.REPOSITORY / "tests" / "profiles" / "tiny.yml", root / "profiles")
+    for name in chapters.names():
+        path = root / "book" / f"{name}.py"
+        body, separator, closing = path.read_text().rpartition("\n# %%")
+        assert separator and "assert" in closing, f"{name} must end with a cell that asserts what it concluded"
+        path.write_text(body + "\n")
+    compiled = minibook.REPOSITORY / "build" / "jax-cache"  # compilation is most of the time at this size
+    compiled.mkdir(parents=True, exist_ok=True)
+    (root / "build").mkdir()
+    (root / "build" / "jax-cache").symlink_to(compiled)
+    return root
+
+
+@pytest.mark.slow
+def test_whole_book_builds_without_a_warning_and_then_rests(book):
+    printed = minibook.wlbook(book, "build", "--profile", "tiny")
+    assert re.findall(r"(\w+) +executed", printed) == chapters.names(), printed
+    html = book / "build" / "tiny" / "html"
+    assert [page for page in chapters.pages(book) if not (html / f"{page}.html").is_file()] == []
+    assert "wrote to stderr" not in printed, printed
+    costs = json.loads((book / "build" / "tiny" / "costs.json").read_text())
+    assert list(costs["pages"]) == chapters.names()
+    assert "executed" not in minibook.wlbook(book, "build", "--profile", "tiny")
+
+
+@pytest.mark.slow
+def test_only_an_edit_of_the_science_trains_again(book):
+    if not (book / "build" / "tiny" / "run.json").is_file():
+        pytest.skip("needs the book built by the test before")
+    asked = ("why", "03_network", "--profile", "tiny")
+    for module, again in (("plots", False), ("network", True)):
+        path = book / "wlbook" / f"{module}.py"
+        text = path.read_text()
+        path.write_text(text + "\n# an edit\n")
+        said = minibook.wlbook(book, *asked)
+        path.write_text(text)
+        assert f"wlbook/{module}.py was edited" in said
+        assert (f"training.fit: wlbook/{module}.py was edited" in said) == again
+        assert ("nothing stored is made again" in said) != again and "reused: maps.simulate_box" in said
+    assert "nothing changed" in minibook.wlbook(book, *asked)
