@@ -109,6 +109,12 @@ def test_table_has_a_row_for_every_claim_measured_or_not(records):
     assert "This run: so" in claims.details(known, found)
 
 
+def test_number_without_an_error_shows_none(records):
+    claims.record("a1-gain", 0.9, math.inf)
+    (row,) = [row for row in claims.table(claims.load(), claims.records()).splitlines() if "0.90" in row]
+    assert "inf" not in row and "without a usable error" in row and "**inconclusive**" in row
+
+
 def test_claims_of_the_book_are_whole_and_their_pages_record_them():
     known = claims.load()
     assert {claim.paper for claim in known.values()} == {"A", "B"}

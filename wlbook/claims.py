@@ -155,7 +155,8 @@ def table(known: dict[str, Claim], found: dict[str, Record]) -> str:
             ours, judged = "not measured", "no page tests it yet"
         else:
             judged = f"**{verdict(claim, entry.value, entry.error)}**, {{doc}}`page <{claim.page}>`"
-            ours = f"{entry.value:.2f} ± {entry.error:.2f} (holds for {claim.band})"
+            error = "without a usable error" if math.isinf(entry.error) else f"± {entry.error:.2f}"
+            ours = f"{entry.value:.2f} {error} (holds for {claim.band})"
         says = f"{claim.sentence} {{cite:p}}`{claim.source}`"
         rows.append(f"| {says} | {ours} | {judged} |")
     return "\n".join(rows)

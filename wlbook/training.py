@@ -300,7 +300,7 @@ def fit(
 
     standard = (targets - mean) / scale
     trained = train(
-        network.make(architecture, bins=kappa.shape[1], outputs=2, width=width, key=random.key(seed, "weights")),
+        network.make(architecture, bins=shown.shape[1], outputs=2, width=width, key=random.key(seed, "weights")),
         kappa[learnt],
         standard[learnt],
         steps=steps,
