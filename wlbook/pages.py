@@ -204,6 +204,7 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
                     progress_bar=False,
                     log_output=False,
                     config=Config(KernelManager={"transport": "ipc"}),
+                    extra_arguments=["--log-level=50"],
                 )
         except papermill.PapermillExecutionError as error:
             cell = _number(nbformat.read(work / "out.ipynb", 4), error.cell_index)
