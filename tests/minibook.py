@@ -176,6 +176,7 @@ def write(root: Path) -> Path:
         (root / name).write_text(text)
     for module in AROUND:
         shutil.copy(REPOSITORY / "wlbook" / f"{module}.py", root / "wlbook")
+    shutil.copytree(REPOSITORY / "book" / "_static", root / "book" / "_static")
     for name in ("_config.yml", "book/claims.py", "book/references.bib", "requirements.lock"):
         shutil.copy(REPOSITORY / name, root / name)
     return root

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -336,3 +337,14 @@ def test_cost_counts_what_a_result_took_when_it_was_made(tmp_path):
     cost = later.cost()
     assert cost.stages["stages.steps"] >= 0.2 and cost.seconds >= cost.stages["stages.steps"]
     assert cost.memory > 10 * 2**20 and "profile" in str(cost)
+
+
+def test_threads_that_make_at_once_share_the_time_that_passed(tmp_path, log):
+    started = time.perf_counter()
+    store = Store(tmp_path / "store")
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda n: store.make(stages.steps, n=n, seconds=0.1), (4, 5, 6, 4)))
+    passed = time.perf_counter() - started
+    assert made == [[0, 4], [0, 5], [0, 6], [0, 4]] and log().count("start 0") == 3
+    cost = store.cost()
+    assert 0.6 <= sum(cost.stages.values()) <= passed and cost.own >= 0

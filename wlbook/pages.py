@@ -203,7 +203,7 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
                     cwd=run.source(page).parent,
                     progress_bar=False,
                     log_output=False,
-                    config=Config(KernelManager={"transport": "ipc"}),
+                    config=Config(KernelManager={"transport": "ipc", "ip": str(work / "ipc")}),
                     extra_arguments=["--log-level=50"],
                 )
         except papermill.PapermillExecutionError as error:

@@ -20,6 +20,7 @@ import platform
 import resource
 import shutil
 import sys
+import threading
 import time
 import warnings
 import weakref
@@ -81,6 +82,37 @@ class Cost:
         return f"{took} on {self.device}, {self.memory / 2**30:.1f} GB of memory, profile {self.profile}"
 
 
+class _Clock:
+    """Wall time of makings; threads that make at the same time share it, so that times add up to what passed."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._lock = threading.Lock()
+        self._active: dict[object, float] = {}
+        self._since = 0.0
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        for token in self._active:
+            self._active[token] += (now - self._since) / len(self._active)
+        self._since = now
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Callable[[], float]]:
+        """Time the block; what is given tells the seconds that were its share, once the block has ended."""
+        token, share = object(), 0.0
+        with self._lock:
+            self._tick()
+            self._active[token] = 0.0
+        try:
+            yield lambda: share
+        finally:
+            with self._lock:
+                self._tick()
+                share = self._active.pop(token)
+                self.total += share
+
+
 class Store:
     """Results on disk, by what they were made from.
 
@@ -91,7 +123,7 @@ class Store:
     def __init__(self, root: str | Path | None = None) -> None:
         self.root = Path(root or os.environ.get("WLBOOK_STORE") or repository() / "build" / "store").absolute()
         self._started = time.perf_counter()
-        self._making = 0.0
+        self._clock = _Clock()
         self._used: dict[tuple[str, str], float] = {}
         self._known: dict[int, tuple[weakref.ref[Any], str, str]] = {}
 
@@ -167,7 +199,7 @@ class Store:
         stages: dict[str, float] = {}
         for (stage, _), seconds in self._used.items():
             stages[stage] = stages.get(stage, 0.0) + seconds
-        own = time.perf_counter() - self._started - self._making
+        own = time.perf_counter() - self._started - self._clock.total
         return Cost(device(), own, stages, peak_memory(), os.environ.get("WLBOOK_PROFILE", "demo"))
 
     def manifests(self) -> Iterator[dict[str, Any]]:
@@ -214,10 +246,8 @@ class Store:
                 (partial / "checkpoint").mkdir(exist_ok=True)
                 inputs = {**inputs, "checkpoint": partial / "checkpoint"}
             try:
-                started = time.perf_counter()
-                value = function(**inputs)
-                seconds = time.perf_counter() - started
-                self._making += seconds
+                with self._clock.running() as taken:
+                    value = function(**inputs)
                 (aside / "payload").mkdir(parents=True)
                 payload = payloads.save(value, aside / "payload", stage)
                 manifest = {
@@ -231,7 +261,7 @@ class Store:
                     "versions": _versions(),
                     "device": device(),
                     "seed": inputs.get("seed") if isinstance(inputs.get("seed"), int) else None,
-                    "seconds": round(seconds, 3),
+                    "seconds": round(taken(), 3),
                     "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
                 manifest["digest"] = _digest(manifest)
