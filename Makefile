@@ -5,7 +5,7 @@ BIN := .venv/bin
 export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: book test check pages references lock clean help
+.PHONY: book test check pages references rivals lock clean help
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,12 +26,14 @@ pages: .venv/ready  ## execute every page from an empty store and compare its ce
 references: .venv/ready  ## execute the pages anew and store their text outputs for nbval
 	$(BIN)/python tests/pages/refresh.py
 
+rivals: .rivals/ready  ## a second environment in .rivals: the book's, and the packages that benchmarks compare with
+
 lock: $(UV)  ## resolve pyproject.toml anew into requirements.lock
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --quiet --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove the environment and everything built, the map store included
-	rm -rf .venv .uv build
+	rm -rf .venv .rivals .uv build
 
 $(UV):
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
@@ -42,4 +44,14 @@ $(UV):
 	test -x $(BIN)/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
 	$(UV) pip sync --quiet requirements.lock
 	$(UV) pip install --quiet --no-deps --editable .
+	touch $@
+
+# pip, not uv, for the rivals: their versions of CUDA are no part of ours, and pip prefers a local build of PyTorch.
+.rivals/ready: export VIRTUAL_ENV := $(CURDIR)/.rivals
+.rivals/ready: requirements.lock benchmarks/requirements.txt | $(UV)
+	test -x .rivals/bin/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .rivals
+	$(UV) pip sync --quiet requirements.lock
+	$(UV) pip install --quiet --no-deps --editable .
+	$(UV) pip install --quiet pip
+	.rivals/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	touch $@
