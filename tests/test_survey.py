@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import random, survey
+from wlbook.cosmology import FIDUCIAL, Cosmology, distance
 
 
 def test_sigma_of_paper_a():
@@ -93,3 +95,84 @@ def test_a_bad_survey_is_refused(change, message):
     settings = {"pixel": 1.0, "n_gal": 30.0, "sigma_e": 0.4, "smoothing": 1.0} | change
     with pytest.raises(ValueError, match=message):
         survey.observe(jnp.zeros((1, 8, 8)), **settings, key=random.key(1))
+
+
+def test_each_bin_may_have_its_own_noise_and_smoothing():
+    kappa = jnp.zeros((100, 2, 32, 32))
+    noise = survey.add_shape_noise(kappa, n_gal=[10.0, 40.0], pixel=1.0, key=random.key(2))
+    assert float(noise[:, 0].std() / noise[:, 1].std()) == pytest.approx(2, rel=0.02)
+    image = jax.random.normal(random.key(3), (2, 32, 32))
+    both = survey.smooth(image, [2.0, 5.0], 1.0)
+    for one, sigma in enumerate((2.0, 5.0)):
+        np.testing.assert_allclose(both[one], survey.smooth(image[one][None], sigma, 1.0)[0], atol=1e-6)
+
+
+def test_smoothing_in_a_mask_is_the_mean_of_what_is_seen():
+    seen = survey.random_holes(64, pixel=1.0, share=0.2, radius=3.0, key=random.key(1))
+    flat = jnp.where(seen, 0.7, jnp.nan)[None]  # what is masked may hold anything
+    np.testing.assert_allclose(survey.smooth(flat, 4.0, 1.0, seen)[0], np.where(seen, 0.7, 0), atol=1e-5)
+    image = jax.random.normal(random.key(2), (1, 64, 64))
+    nothing_masked = survey.smooth(image, 4.0, 1.0, np.ones((64, 64), bool))
+    np.testing.assert_allclose(nothing_masked, survey.smooth(image, 4.0, 1.0), atol=1e-6)
+    y, x = np.argwhere(seen & (np.hypot(*(np.indices((64, 64)) - 32)) < 5))[0]
+    rows, columns = (np.minimum(np.abs(np.arange(64) - c), 64 - np.abs(np.arange(64) - c)) for c in (y, x))
+    weight = np.exp(-(rows[:, None] ** 2 + columns**2) / 2 / 4.0**2) * seen
+    expected = (weight * np.asarray(image[0])).sum() / weight.sum()
+    assert survey.smooth(image, 4.0, 1.0, seen)[0, y, x] == pytest.approx(expected, abs=1e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(share=st.floats(0.02, 0.6), radius=st.floats(2, 12))
+def test_random_holes_cover_the_share_that_was_asked_for(share, radius):
+    masks = [survey.random_holes(128, pixel=1.5, share=share, radius=radius, key=random.key(i)) for i in range(12)]
+    holes = -np.log(1 - share) * 192**2 / np.pi / radius**2  # the fewer and larger, the more they scatter
+    assert 1 - np.mean(masks) == pytest.approx(share, abs=0.02 + 1.5 * share / holes**0.5)
+
+
+def test_masks_are_read_from_arrays_and_images(tmp_path):
+    seen = survey.random_holes(16, pixel=1.0, share=0.3, radius=2.0, key=random.key(1))
+    np.save(tmp_path / "mask.npy", seen)
+    fits.writeto(tmp_path / "mask.fits", seen.astype(np.int16))
+    for name in ("mask.npy", "mask.fits"):
+        np.testing.assert_array_equal(survey.mask(str(tmp_path / name), pixels=16, pixel=1.0), seen)
+    assert survey.mask("none", pixels=16, pixel=1.0) is None
+    holes = survey.mask("holes:0.3:2", pixels=16, pixel=1.0, seed=3)
+    assert holes is not None and 0 < holes.mean() < 1
+
+
+def test_one_comoving_scale_is_a_smaller_angle_farther_away():
+    near, far = survey.comoving_smoothing(1.0, [0.2, 0.8])
+    assert np.radians(near / 60) * float(distance(Cosmology(*FIDUCIAL), 0.2)) == pytest.approx(1.0)
+    assert near > 2 * far
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: survey.smooth(jnp.zeros((2, 8, 8)), [1.0, 2.0, 3.0], 1.0),
+            r"smoothing = \[1\.0, .*: must be one .* 2",
+        ),
+        (lambda: survey.smooth(jnp.zeros((1, 8, 8)), 1.0, 1.0, np.ones((4, 8), bool)), r"mask of shape \(4, 8\): must"),
+        (lambda: survey.mask("holes:0.1", pixels=8, pixel=1.0), "mask = 'holes:0.1': must be"),
+        (lambda: survey.mask("holes:1.0:3", pixels=8, pixel=1.0), "share = 1.0: must be >= 0 and < 0.9"),
+        (lambda: survey.mask("holes:0.1:0", pixels=8, pixel=1.0), "radius = 0.0: must be > 0"),
+        (lambda: survey.mask("nowhere.fits", pixels=8, pixel=1.0), "mask = nowhere.fits: is missing"),
+        (lambda: survey.comoving_smoothing(-1.0, [0.5]), "length = -1.0: must be >= 0"),
+        (lambda: survey.comoving_smoothing(1.0, [0.0]), "redshift = 0.0: must be > 0"),
+    ],
+)
+def test_a_bad_mask_or_length_is_refused(call, message):
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_a_mask_of_another_shape_or_without_sky_is_named(tmp_path):
+    np.save(tmp_path / "small.npy", np.ones((4, 4)))
+    np.save(tmp_path / "empty.npy", np.zeros((8, 8)))
+    (tmp_path / "text.fits").write_text("not an image")
+    for name, message in (("small.npy", "is of shape"), ("empty.npy", "observes no"), ("text.fits", "cannot be read")):
+        with pytest.raises(ValueError, match=f"mask = .*{name}: {message}") as error:
+            survey.mask(str(tmp_path / name), pixels=8, pixel=1.0)
+        assert "\n" not in str(error.value)
