@@ -54,4 +54,5 @@ $(UV):
 	$(UV) pip install --quiet --no-deps --editable .
 	$(UV) pip install --quiet pip
 	.rivals/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	$(UV) pip install --quiet "setuptools>=70,<74"  # PyTorch asks for more than JaxPM and LensTools can live with
 	touch $@

@@ -1,5 +1,7 @@
 """The dataset: its shape and meaning, its splits, and that nothing depends on the order of the work."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -94,7 +96,7 @@ def test_disk_need_counts_every_pixel():
 def test_trusted_ell_grows_with_resolution():
     coarse, fine = (maps.trusted_ell(box=240.0, particles=n, source_redshift=1.0) for n in (64, 128))
     assert fine == pytest.approx(2 * coarse, rel=1e-3)
-    assert 550 < coarse < 700
+    assert 400 < coarse < 500
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,11 @@ def test_trusted_ell_grows_with_resolution():
         ({"source_redshift": [0.5, -1.0]}, r"source_redshift = -1\.0: must be > 0"),
         ({"source_redshift": []}, r"source_redshift = \[\]: must name at least one"),
         ({"seed": -1}, "seed = -1: must be >= 0"),
-        ({"source": "heaven"}, "source = 'heaven': must be"),
+        ({"source": "heaven"}, 'source = heaven: must be "simulate" or a folder'),
+        ({"method": "guess"}, "method = 'guess': must be one of"),
+        ({"design": "paper-c"}, "design = 'paper-c': must be one of paper-a, paper-b"),
+        ({"sources": "nowhere.txt"}, "sources = nowhere.txt: must be"),
+        ({"n_second": -1}, "n_second = -1: must be >= 0"),
     ],
 )
 def test_bad_arguments_are_named_before_any_work(change, message):
@@ -129,3 +135,36 @@ def test_bad_arguments_are_named_before_any_work(change, message):
 def test_an_unknown_split_is_named(data):
     with pytest.raises(ValueError, match="split = 'validation': must be one of train, test, fiducial"):
         maps.select(data, "validation")
+
+
+def test_bins_of_galaxies_are_bins_of_the_maps():
+    one = maps.specifications(**(SMALL | {"sources": "stage-iii", "n_models": 1, "n_fiducial": 1, "a_ia": 1.0}))[-1]
+    assert json.loads(json.dumps(one)) == one, "what a box is made from must be writable as it is"
+    data = maps.simulate_box(**one)
+    assert data["kappa"].shape == (3, 4, 16, 16)
+    assert np.all(np.diff(data.attrs["source_redshift"]) > 0.1)
+    assert np.all(np.diff(data["kappa"].values.std((0, 2, 3))) > 0), "farther galaxies are lensed more"
+
+
+def test_the_second_universe_is_tested_on_and_never_learnt_from():
+    boxes = maps.specifications(**(SMALL | {"n_second": 2}))
+    second = [one for one in boxes if one["model"] == -2]
+    assert [(one["split"], one["omega_m"], one["sigma_8"]) for one in second] == [("test", *cosmology.SECOND)] * 2
+    assert len({one["seed"] for one in boxes}) == len(boxes)
+
+
+def test_each_papers_design_has_its_own_sky():
+    sky = [maps.specifications(**(SMALL | {"design": name}))[-1] for name in ("paper-a", "paper-b")]
+    assert [(one["omega_m"], one["sigma_8"]) for one in sky] == [(0.26, 0.80), (0.2915, 0.7835)]
+
+
+def test_independent_maps_are_counted():
+    draw = np.random.default_rng(1)
+    model, seed = np.repeat(np.arange(60), 40), np.repeat(np.arange(120), 20)
+    free = draw.normal(size=(2400, 3))
+    np.testing.assert_allclose(maps.independent(free, model, seed), 20, rtol=0.5)
+    # A part that all maps of a box share: its variance v leaves 1 / (v + 1 / 20) maps.
+    shared = free + 0.5 * draw.normal(size=(120, 3))[seed]
+    np.testing.assert_allclose(maps.independent(shared, model, seed), 1 / (0.25 + 1 / 20), rtol=0.5)
+    with pytest.raises(ValueError, match="no model has two boxes"):
+        maps.independent(free, seed, seed)

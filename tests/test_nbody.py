@@ -149,10 +149,10 @@ def test_chunks_change_nothing(monkeypatch):
     positions = scattered(16, 100.0)
     whole = nbody.forces(positions, 32, 100.0)
     monkeypatch.setattr(nbody, "CHUNK", 300)
-    nbody.density_contrast.clear_cache()
+    nbody._paint.clear_cache()
     nbody.read.clear_cache()
     np.testing.assert_allclose(nbody.forces(positions, 32, 100.0), whole, atol=1e-5)
-    nbody.density_contrast.clear_cache()
+    nbody._paint.clear_cache()
     nbody.read.clear_cache()
 
 

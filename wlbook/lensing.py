@@ -1,11 +1,13 @@
-"""Light: one box of matter, seen through many lines of sight, becomes maps of kappa.
+"""Light: one box of matter, seen through many lines of sight, becomes maps of kappa and shear.
 
-The path from the source to us is cut into planes of equal thickness. Each plane holds the matter of a slab of the box
-at the time the light crossed it. One box serves many maps: every map takes, plane by plane, a slab along a random axis,
-shifted and flipped at random ("recycling", as in Zorrilla Matilla et al. 2020).
+One box serves many maps: every map takes, plane by plane, a slab along a random axis, shifted and flipped at random
+("recycling", as in Zorrilla Matilla et al. 2020). Light is followed either along straight rays (Born), or bent at every
+plane with the distortion of its bundle accumulated (multi-plane ray tracing, Hilbert et al. 2009, arXiv:0809.5035).
 """
 
 import functools
+import operator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -13,183 +15,50 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Key
 
-from wlbook import nbody, random
-from wlbook.cosmology import FIDUCIAL, HUBBLE_DISTANCE, Cosmology, distance, growth, scale_factor_at
+from wlbook.cosmology import HUBBLE_DISTANCE, Cosmology, growth
+from wlbook.planes import LensPlanes, LightCone, lens_planes, light_cone
+from wlbook.sources import Sources
 
-START = 0.1  # scale factor at which perturbation theory hands over to the particle mesh
-CUTS = 3  # slabs cut along each axis of the box for every plane
+__all__ = [
+    "LensPlanes", "LightCone", "Rays", "Recycling", "alignment", "convergence", "efficiency", "fits_in_box",
+    "lens_planes", "light_cone", "nla_factor", "recycle", "strength", "trace",
+]  # fmt: skip
 
-
-class LensPlanes(NamedTuple):
-    """Matter between us and the source, plane by plane from near to far, with several slabs to choose from for each.
-
-    Attributes:
-        surface: density contrast integrated through each slab [Mpc/h]; the plane is periodic, its side is `box`.
-        distance: comoving distance of each plane [Mpc/h].
-        scale_factor: when light crossed it.
-        box: side of the box [Mpc/h].
-        omega_m: of the simulated universe.
-    """
-
-    surface: Float[Array, "plane slab mesh mesh"]
-    distance: Float64[np.ndarray, " plane"]
-    scale_factor: Float64[np.ndarray, " plane"]
-    box: float
-    omega_m: float
+CRITICAL = 5e-14 * 2.775e11  # C1 times the critical density, h cancelled (Brown et al. 2002, astro-ph/0009499)
+PIVOT = 0.7  # redshift 1 + z is divided by in the alignments' power law
+RAYS = 2**17  # rays followed at once: bounds the memory of their deflections
+FINER = 2  # cells of the grid that bent rays read from, to one of the planes' own
 
 
-class LightCone(NamedTuple):
-    """When to stop the simulation, and where the lens planes are.
+class Rays(NamedTuple):
+    """What became of bundles of light: the distortion matrix is 1 - [[kappa + shear_1, shear_2 + rotation], ...].
 
     Attributes:
-        scale_factors: edges of the simulation's steps, ascending to today.
-        early: number of steps before the first that light crosses.
-        thickness: of every plane, all alike from us to the farthest source [Mpc/h].
-        distance: comoving distance of the planes' middles, from near to far [Mpc/h].
-        scale_factor: when light crossed them.
+        kappa: convergence.
+        shear_1, shear_2: of the reduced pair (x, y), as in Bartelmann & Schneider 2001.
+        rotation: zero for straight rays.
     """
 
-    scale_factors: Float64[np.ndarray, " edge"]
-    early: int
-    thickness: float
-    distance: Float64[np.ndarray, " plane"]
-    scale_factor: Float64[np.ndarray, " plane"]
+    kappa: Float[Array, "map bin y x"]
+    shear_1: Float[Array, "map bin y x"]
+    shear_2: Float[Array, "map bin y x"]
+    rotation: Float[Array, "map bin y x"]
 
 
-def light_cone(cosmo: Cosmology, *, box: float, steps: int, source_redshift: float) -> LightCone:
-    """Lay the steps and the lens planes along the path of light.
-
-    The first third of the steps, even in D, brings the matter to the source's redshift. The others are even in comoving
-    distance from the source to us, each cut into planes a third to a half of the box thick (thick enough to hold the
-    structures, thin enough that two or three come out of the box).
-
-    Args:
-        box: side of the box [Mpc/h].
-        steps: of the whole simulation, >= 6.
-        source_redshift: of the farthest source, > 0.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
-    """
-    if steps < 6:
-        raise ValueError(f"steps = {steps}: must be >= 6")
-    if not 0 < source_redshift < 8:
-        raise ValueError(f"source_redshift = {source_redshift}: must be > 0 and < 8")
-    early = steps // 3
-    late = steps - early
-    far = float(distance(cosmo, source_redshift))
-    crossing = scale_factor_at(cosmo, np.linspace(far, 0, late + 1))
-    a = np.geomspace(START / 2, 1, 512)
-    d = growth(cosmo, a)[0]
-    first, last = np.interp([START, crossing[0]], a, d)
-    between = np.interp(np.linspace(first, last, early + 1)[1:-1], d, a)
-    # The same number of planes for all models, so that they share one compiled program.
-    per_step = max(1, int(float(distance(Cosmology(*FIDUCIAL), source_redshift)) / late / (box / 3)))
-    count = late * per_step
-    thickness = far / count
-    if thickness > box / 2:
-        raise ValueError(f"steps = {steps}: planes of {thickness:.0f} Mpc/h must be <= box / 2 = {box / 2:g} thick")
-    chi = (np.arange(count) + 0.5) * thickness
-    edges = np.concatenate([[START], between, crossing])
-    return LightCone(edges, early, thickness, chi, scale_factor_at(cosmo, chi))
-
-
-def lens_planes(
-    cosmo: Cosmology, *, box: float, particles: int, steps: int, source_redshift: float, seed: int
-) -> LensPlanes:
-    """Simulate one box up to today and cut the lens planes as it goes.
-
-    The force mesh has twice as many cells a side as there are particles. The density that drives the force half-way
-    through a step is also the lens, summed along each axis: no particle is painted twice. Between the step's middle and
-    the plane's own time it grows linearly.
-
-    Args:
-        box: side of the periodic box [Mpc/h].
-        particles: particles per side.
-        steps: of the whole simulation, >= 6.
-        source_redshift: of the farthest source.
-        seed: of the initial conditions, and of where the slabs are cut.
-    """
-    cone = light_cone(cosmo, box=box, steps=steps, source_redshift=source_redshift)
-    late = steps - cone.early
-    per_step = len(cone.distance) // late
-    d_edges = growth(cosmo, cone.scale_factors)[0]
-    d_middle = (d_edges[cone.early : -1] + d_edges[cone.early + 1 :]) / 2
-    d_plane = growth(cosmo, cone.scale_factor)[0]
-    rescale = d_plane.reshape(late, per_step)[::-1] / d_middle[:, None]
-    starts = np.asarray(jax.random.uniform(random.key(seed, "slabs"), (late, 3, per_step, 1)), np.float64)
-    starts = (starts + np.arange(CUTS) / CUTS) * box
-    weights = _slab_weights(starts, cone.thickness, box, 2 * particles) * rescale[:, None, :, None, None]
-    weights = weights.astype(np.float32).reshape(late, 3, per_step * CUTS, -1)
-
-    surfaces = []
-    mesh = 2 * particles
-    windows = _windows(cosmo.sigma_8 * d_plane, mesh).astype(np.float32).reshape(late, per_step, mesh)[::-1]
-    edges = cone.scale_factors
-    state = nbody.initial(cosmo, box=box, particles=particles, scale_factor=edges[0], seed=seed)
-    steps_taken = nbody.evolve(cosmo, *state, box=box, mesh=mesh, scale_factors=edges, look=cone.early)
-    fields = (delta for delta, _ in steps_taken if delta is not None)
-    for delta, weight in zip(fields, weights, strict=True):
-        slabs = _project(delta, weight).reshape(3, per_step, CUTS, mesh, mesh)
-        surfaces.append(_clean(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh), windows[len(surfaces)]))
-    return LensPlanes(jnp.concatenate(surfaces[::-1]), cone.distance, cone.scale_factor, float(box), cosmo.omega_m)
-
-
-def _slab_weights(
-    starts: Float64[np.ndarray, "*shape"], thickness: float, box: float, mesh: int
-) -> Float64[np.ndarray, "*shape mesh"]:
-    """Length of each cell inside the periodic slab that starts at `starts` [Mpc/h]."""
-    cell = box / mesh
-    near = (np.arange(mesh) * cell - starts[..., None]) % box  # from the slab's start to the cell's near side
-    inside = np.clip(thickness - near, 0, cell)
-    wrapped = np.clip(near + cell - box, 0, cell)  # of the cell that the slab's start cuts
-    return inside + np.minimum(wrapped, thickness)
-
-
-@jax.jit
-def _project(delta: Float[Array, "n n n"], weights: Float[Array, "3 slab n"]) -> Float[Array, "3 slab n n"]:
-    """Sum the mesh along each axis with the weights of each slab."""
-    n = delta.shape[0]
-    first = weights[0] @ delta.reshape(n, n * n)
-    last = weights[2] @ delta.reshape(n * n, n).T
-    middle = jnp.einsum("sj,ijk->sik", weights[1], delta)
-    return jnp.stack([first.reshape(-1, n, n), middle, last.reshape(-1, n, n)])
-
-
-def _windows(amplitude: Float64[np.ndarray, " plane"], mesh: int) -> Float64[np.ndarray, "plane mesh"]:
-    """What the waves of each plane are divided by along each axis: the cloud-in-cell window, and a cut of the lattice.
-
-    Where matter has hardly moved the particles still stand on their lattice, and its wave, the Nyquist wave of the
-    mesh, would show in the maps. The cut takes it out while the linear amplitude sigma_8 D is below 0.7, fully below
-    0.5; later real structure drowns it.
-    """
-    order = np.abs(np.fft.fftfreq(mesh))  # 1/2 at the Nyquist wave
-    share = np.clip((0.7 - amplitude) / 0.2, 0, 1)
-    return np.sinc(order) ** 2 * np.exp(share[:, None] * (order / 0.45) ** 8)
-
-
-@jax.jit
-def _clean(surface: Float[Array, "plane slab n n"], window: Float[Array, "plane n"]) -> Float[Array, "plane slab n n"]:
-    """Divide the waves of each plane by its window along both axes."""
-    n = surface.shape[-1]
-    modes = jnp.fft.rfft2(surface) / (window[:, None, :, None] * window[:, None, None, : n // 2 + 1])
-    return jnp.fft.irfft2(modes, s=(n, n))
-
-
-class _Recycling(NamedTuple):
+class Recycling(NamedTuple):
     """How each map looks through each plane."""
 
-    slab: Int[Array, "plane map"]
-    shift: Float[Array, "plane map 2"]  # in units of the box
-    flip: Float[Array, "plane map 2"]
+    slab: Int[Array | np.ndarray, "*plane map"]
+    shift: Float[Array | np.ndarray, "*plane map 2"]  # in units of the box
+    flip: Float[Array | np.ndarray, "*plane map 2"]
 
 
-def _recycle(planes: int, slabs: int, n_maps: int, key: Key[Array, ""]) -> _Recycling:
+def recycle(planes: int, slabs: int, n_maps: int, key: Key[Array, ""]) -> Recycling:
     """Random slab, shift and flips; those of one map do not depend on how many there are."""
 
     def of_one_map(index):
         slab, shift, flip = jax.random.split(jax.random.fold_in(key, index), 3)
-        return _Recycling(
+        return Recycling(
             jax.random.randint(slab, (planes,), 0, slabs),
             jax.random.uniform(shift, (planes, 2)),
             jax.random.rademacher(flip, (planes, 2), dtype=jnp.float32),
@@ -198,62 +67,70 @@ def _recycle(planes: int, slabs: int, n_maps: int, key: Key[Array, ""]) -> _Recy
     return jax.vmap(of_one_map, out_axes=1)(jnp.arange(n_maps))
 
 
-def convergence(
-    planes: LensPlanes,
-    *,
-    source_distance: Float64[np.ndarray, " bin"],
-    side: float,
-    pixels: int,
-    n_maps: int,
-    method: str = "born",
-    key: Key[Array, ""],
-) -> Float[Array, "map bin y x"]:
-    """Kappa on a grid of rays, one through the centre of each pixel (no pixel window).
+def efficiency(
+    cosmo: Cosmology,
+    chi: Float64[np.ndarray, " plane"],
+    scale_factor: Float64[np.ndarray, " plane"],
+    sources: Sources,
+) -> Float64[np.ndarray, "plane bin"]:
+    """Kappa of a surface density contrast of 1 Mpc/h [h/Mpc].
 
-    kappa = 3/2 omega_m H0^2/c^2 sum over planes of chi (1 - chi / chi_s) / a * surface, along straight rays (Born).
-    Planes are interpolated by their Fourier series, which is exact.
+    3/2 omega_m H0^2/c^2 chi / a <1 - chi / chi_s>, with the mean over the galaxies of a bin; those nearer than chi are
+    not lensed.
+
+    Args:
+        cosmo: the universe.
+        chi, scale_factor: comoving distance of the planes [Mpc/h], and when light crossed them.
+        sources: of each bin.
+    """
+    nearer = np.clip(1 - chi[:, None] / sources.distances(cosmo), 0, None) @ sources.share.T
+    return strength(cosmo, scale_factor)[:, None] / 2 * chi[:, None] * nearer
+
+
+def strength(cosmo: Cosmology, scale_factor: Float64[np.ndarray, " plane"]) -> Float64[np.ndarray, " plane"]:
+    """Laplacian of the lensing potential of a plane, for a surface density contrast of 1 Mpc/h [h^2/Mpc^2]."""
+    return 3 * cosmo.omega_m / HUBBLE_DISTANCE**2 / scale_factor
+
+
+def nla_factor(
+    z: float | Float64[np.ndarray, "*z"], cosmo: Cosmology, a_ia: float, eta: float
+) -> Float64[np.ndarray, "*z"]:
+    """Intrinsic kappa of galaxies at redshift z, in units of the density contrast around them.
+
+    F(z) = -A_IA C1 rho_crit omega_m / D(z) ((1 + z) / (1 + 0.7))^eta: the non-linear alignment model (Bridle & King
+    2007, arXiv:0705.0166; Hildebrandt et al. 2017, arXiv:1606.05338).
+
+    Args:
+        z: redshift, >= 0.
+        cosmo: the universe.
+        a_ia: amplitude; positive ones weaken the signal of lensing.
+        eta: slope with redshift.
+    """
+    z = np.asarray(z, np.float64)
+    d = growth(cosmo, 1 / (1 + z))[0]
+    return np.asarray(-a_ia * CRITICAL * cosmo.omega_m / d * ((1 + z) / (1 + PIVOT)) ** eta)
+
+
+def alignment(planes: LensPlanes, sources: Sources, a_ia: float, eta: float) -> Float64[np.ndarray, "plane bin"]:
+    """Intrinsic kappa of a surface density contrast of 1 Mpc/h [h/Mpc]: `nla_factor` over the galaxies in each slab.
 
     Args:
         planes: from `lens_planes`.
-        source_distance: comoving distance of each source plane [Mpc/h].
-        side: of the map [deg].
-        pixels: per side.
-        n_maps: number of maps; each sees its own random slabs, shifts and flips.
-        key: JAX key of the recycling.
-
-    Raises:
-        ValueError: for an unknown method, or a field that outgrows the box.
+        sources: of each bin.
+        a_ia, eta: as in `nla_factor`.
     """
-    if method != "born":
-        raise ValueError(f'method = {method!r}: must be "born"')
-    opening = np.deg2rad(side)
-    fits_in_box(side, float(np.max(source_distance)), planes.box)
-    angles = ((np.arange(pixels) - (pixels - 1) / 2) * (opening / pixels)).astype(np.float32)
-    chi = planes.distance
-    weights = efficiency(planes.omega_m, chi, planes.scale_factor, source_distance)
-    paths = _recycle(len(chi), planes.surface.shape[1], n_maps, key)
-    kappa = jnp.zeros((n_maps, weights.shape[1], pixels, pixels), jnp.float32)
-    for i, weight in enumerate(weights.astype(np.float32)):
-        scale = np.float32(chi[i] / planes.box)
-        kappa = _add_plane(kappa, planes.surface[i], weight, scale * angles, *(one[i] for one in paths))
-    return kappa
-
-
-def efficiency(
-    omega_m: float,
-    chi: Float64[np.ndarray, " plane"],
-    scale_factor: Float64[np.ndarray, " plane"],
-    source_distance: Float64[np.ndarray, " bin"],
-) -> Float64[np.ndarray, "plane bin"]:
-    """Kappa of a surface density contrast of 1 Mpc/h: 3/2 omega_m H0^2/c^2 chi (1 - chi / chi_s) / a [h/Mpc].
-
-    Args:
-        omega_m: matter density today.
-        chi, scale_factor: comoving distance of the planes [Mpc/h], and when light crossed them.
-        source_distance: comoving distance of the sources [Mpc/h]; nothing behind them lenses.
-    """
-    nearer = np.clip(1 - chi[:, None] / source_distance, 0, None)
-    return 1.5 * omega_m / HUBBLE_DISTANCE**2 * (chi / scale_factor)[:, None] * nearer
+    share = sources.share * nla_factor(sources.redshift, planes.cosmo, a_ia, eta)
+    # Each sample of n(z) stands for a stretch of path; it may be cut by the border between two slabs.
+    chi = sources.distances(planes.cosmo)
+    if len(chi) > 1:
+        middles = (chi[1:] + chi[:-1]) / 2
+        low = np.concatenate([[max(0.0, 2 * chi[0] - middles[0])], middles])
+        high = np.concatenate([middles, [2 * chi[-1] - middles[-1]]])
+    else:
+        low, high = chi - planes.thickness / 2, chi + planes.thickness / 2
+    start = planes.distance[:, None] - planes.thickness / 2
+    inside = np.clip(np.minimum(high, start + planes.thickness) - np.maximum(low, start), 0, None) / (high - low)
+    return inside @ share.T / planes.thickness
 
 
 def fits_in_box(side: float, far: float, box: float) -> None:
@@ -273,6 +150,251 @@ def fits_in_box(side: float, far: float, box: float) -> None:
             f"box = {box}: a field of side = {side} deg is {width:.0f} Mpc/h wide at the source; "
             f"box must be >= {np.ceil(width):.0f} [Mpc/h]"
         )
+
+
+def convergence(
+    planes: LensPlanes,
+    sources: Sources,
+    *,
+    side: float,
+    pixels: int,
+    n_maps: int,
+    method: str = "multi-plane",
+    a_ia: float = 0.0,
+    eta: float = 0.0,
+    key: Key[Array, ""],
+) -> Float[Array, "map bin y x"]:
+    """Kappa on a grid of rays, one through the centre of each pixel (no pixel window), alignments included.
+
+    Args:
+        planes: from `lens_planes`.
+        sources: of each bin.
+        side: of the map [deg].
+        pixels: per side.
+        n_maps: number of maps; each sees its own random slabs, shifts and flips.
+        method: "multi-plane": `trace`; "born": the sum of `efficiency` times surface density along straight rays.
+        a_ia, eta: of intrinsic alignments, as in `nla_factor`.
+        key: JAX key of the recycling.
+
+    Raises:
+        ValueError: for an unknown method, or a field that outgrows the box.
+    """
+    if method == "multi-plane":
+        settings = {"side": side, "pixels": pixels, "n_maps": n_maps, "a_ia": a_ia, "eta": eta}
+        return _trace(planes, sources, combine=_COMBINE[:1], **settings, key=key)[0]
+    if method != "born":
+        raise ValueError(f'method = {method!r}: must be one of "multi-plane", "born"')
+    angles = _angles(planes, sources, side, pixels)
+    weights = efficiency(planes.cosmo, planes.distance, planes.scale_factor, sources)
+    weights += alignment(planes, sources, a_ia, eta)
+    paths = recycle(len(planes.distance), planes.surface.shape[1], n_maps, key)
+    kappa = jnp.zeros((n_maps, weights.shape[1], pixels, pixels), jnp.float32)
+    for i, weight in enumerate(weights.astype(np.float32)):
+        scale = np.float32(planes.distance[i] / planes.box)
+        kappa = _add_plane(kappa, planes.surface[i], weight, scale * angles, *(one[i] for one in paths))
+    return kappa
+
+
+def _angles(planes: LensPlanes, sources: Sources, side: float, pixels: int) -> Float[np.ndarray, " pixel"]:
+    """Angle of the rays from the middle of the field along one axis [rad]."""
+    fits_in_box(side, float(sources.distances(planes.cosmo).max()), planes.box)
+    return ((np.arange(pixels) - (pixels - 1) / 2) * (np.deg2rad(side) / pixels)).astype(np.float32)
+
+
+def trace(
+    planes: LensPlanes,
+    sources: Sources,
+    *,
+    side: float,
+    pixels: int,
+    n_maps: int,
+    a_ia: float = 0.0,
+    eta: float = 0.0,
+    key: Key[Array, ""],
+) -> Rays:
+    """Follow bundles of light from us to the galaxies, bent and sheared at every plane.
+
+    A bundle that we see at angle theta is at x(chi), and its cross-section is the matrix dx/dtheta; both are straight
+    lines between planes, where dx/dchi drops by the gradient of the plane's potential, taken where the bundle is. The
+    distortion matrix of a galaxy at chi_s is (dx/dtheta)(chi_s) / chi_s; between planes that is a constant plus a
+    constant over chi_s, so the mean over any distribution of galaxies takes two numbers a plane, and is exact.
+
+    A plane's potential is found by Fourier transform, and read from a grid FINER than the plane's own, with the window
+    of that reading divided out. A plane's mean focuses, and does not deflect.
+
+    Args:
+        planes, sources, side, pixels, n_maps, a_ia, eta, key: as in `convergence`.
+
+    Raises:
+        ValueError: for a field that outgrows the box.
+    """
+    settings = {"side": side, "pixels": pixels, "n_maps": n_maps, "a_ia": a_ia, "eta": eta}
+    return Rays(*_trace(planes, sources, combine=_COMBINE, **settings, key=key))
+
+
+# Kappa, shear_1, shear_2 and rotation from the distortion's elements (yy, yx, xy, xx).
+_COMBINE = ((-0.5, 0.0, 0.0, -0.5), (0.5, 0.0, 0.0, -0.5), (0.0, -0.5, -0.5, 0.0), (0.0, 0.5, -0.5, 0.0))
+
+
+def _trace(planes, sources, *, side, pixels, n_maps, a_ia, eta, combine, key) -> list[Float[Array, "map bin y x"]]:
+    """`trace`, but only the combinations asked for."""
+    chi, far = planes.distance, sources.distances(planes.cosmo)
+    angles = _angles(planes, sources, side, pixels)
+    bending = strength(planes.cosmo, planes.scale_factor)
+    aligned = alignment(planes, sources, a_ia, eta) / bending[:, None]
+    next_chi = np.append(chi[1:], max(chi[-1], far.max()) + 1)
+    behind = (far > chi[:, None]) & (far <= next_chi[:, None])  # [plane, z]: galaxies between a plane and the next
+    constant = behind.astype(float) @ sources.share.T
+    inverse = (behind / far) @ sources.share.T
+    path = [np.asarray(one) for one in recycle(len(chi), planes.surface.shape[1], n_maps, key)]
+    crossed = range(int(np.sum(chi < far.max())))
+    box = np.float32(planes.box)
+    fields = [_potential(planes.surface[i], np.float32(bending[i]), box) for i in crossed]
+    weights = np.stack([constant, inverse, aligned])[:, : len(crossed)].astype(np.float32)
+    size = max(1, RAYS // pixels**2)
+
+    def some(start: int) -> list[Float[Array, "map bin y x"]]:
+        turns = [Recycling(*(one[i, start : start + size] for one in path)) for i in crossed]
+        place, slope = (_straight(len(turns[0].slab), pixels) for _ in range(2))
+        meets = _meet(place, angles, chi[0] / box, turns[0])
+        hessians = []
+        for i, ahead in zip(crossed, [*turns[1:], turns[-1]], strict=True):
+            # A program of its own: within a larger one XLA would read anew for each field.
+            pulls = _read(fields[i], turns[i].slab, *meets)
+            numbers = np.array([chi[i], chi[min(i + 1, crossed[-1])], box], np.float32)
+            place, slope, meets, hessian = _bend(place, slope, pulls, angles, numbers, turns[i], ahead)
+            hessians.append(hessian)
+        return _distort(hessians, chi[: len(crossed)].astype(np.float32), weights, combine)
+
+    # Two groups at a time: many short steps of one leave a core idle.
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(some, range(0, n_maps, size)))
+    return [jnp.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def _straight(n_maps: int, pixels: int) -> tuple[Float[Array, "map y x"], Float[Array, "map y x"]]:
+    """Vectors (y, x) of bundles that do not deviate."""
+    return tuple(jnp.zeros((n_maps, pixels, pixels), jnp.float32) for _ in range(2))  # pyright: ignore
+
+
+@jax.jit
+def _meet(place, angles, scale, turn: Recycling) -> tuple[Float[Array, "map y x"], Float[Array, "map y x"]]:
+    """Where bundles meet a plane: its coordinates y and x. They, and the deviation `place`, in units of the box."""
+    straight = (scale * angles[:, None], scale * angles)
+    y, x = (
+        turn.shift[:, axis, None, None] + turn.flip[:, axis, None, None] * (place[axis] + straight[axis])
+        for axis in (0, 1)
+    )
+    return y, x
+
+
+@jax.jit
+def _potential(surface: Float[Array, "slab n n"], bending, box) -> Float[Array, "slab fine fine 5"]:
+    """Gradient (y, x) and second derivatives (yy, yx, xx) of a plane's potential, on a grid FINER than its own.
+
+    Differences of fourth order on that grid: at a third of the plane's Nyquist frequency they err by a thousandth.
+    """
+    slabs, n, _ = surface.shape
+    fine, half = FINER * n, n // 2
+    ky = 2 * np.pi * np.fft.fftfreq(n, 1 / n)[:, None]
+    kx = 2 * np.pi * np.fft.rfftfreq(n, 1 / n)
+    window = (np.sinc(np.fft.fftfreq(n) / FINER)[:, None] * np.sinc(np.fft.rfftfreq(n) / FINER)) ** 2
+    squared = ky**2 + kx**2
+    inverse = np.divide(-1, squared * window, where=squared > 0, out=np.zeros_like(squared)).astype(np.float32)
+    modes = jnp.fft.rfft2(surface) * inverse * (bending * box**2 * FINER**2)
+    wider = jnp.zeros((slabs, fine, fine // 2 + 1), modes.dtype)
+    wider = wider.at[:, :half, : half + 1].set(modes[:, :half]).at[:, -half:, : half + 1].set(modes[:, half:])
+    # The barrier keeps XLA from padding anew for every neighbour.
+    framed = jnp.pad(jnp.fft.irfft2(wider, s=(fine, fine)), ((0, 0), (2, 2), (2, 2)), mode="wrap")
+    framed = jax.lax.optimization_barrier(framed)
+
+    def at(dy=0, dx=0):
+        return framed[:, 2 + dy : 2 + dy + fine, 2 + dx : 2 + dx + fine]
+
+    slope, curvature = {1: 8 / 12, -1: -8 / 12, 2: -1 / 12, -2: 1 / 12}, {1: 16 / 12, 2: -1 / 12}
+    step = box / fine
+    pull_y, pull_x = (sum(w * at(*move(d)) for d, w in slope.items()) / step for move in _AXES)
+    yy, xx = (
+        (sum(w * (at(*move(d)) + at(*move(-d))) for d, w in curvature.items()) - 30 / 12 * at()) / step**2
+        for move in _AXES
+    )
+    yx = sum(v * w * at(dy, dx) for dy, v in slope.items() for dx, w in slope.items()) / step**2
+    mean = bending * surface.mean(axis=(1, 2), keepdims=True) / 2
+    return jnp.stack([pull_y, pull_x, yy + mean, yx, xx + mean], axis=-1)
+
+
+_AXES = (lambda step: (step, 0), lambda step: (0, step))
+
+
+@jax.jit
+def _read(
+    fields: Float[Array, "slab n n c"],
+    slab: Int[Array, " map"],
+    y: Float[Array, "map y x"],
+    x: Float[Array, "map y x"],
+) -> Float[Array, "map y x c"]:
+    """All fields at periodic points in units of the box, linearly between four cells; one gather for all fields."""
+    n, count = fields.shape[1], fields.shape[-1]
+    rows = fields.reshape(-1, count)
+    plane = jnp.broadcast_to(slab[:, None, None], y.shape).ravel()
+    floor_y, floor_x = jnp.floor(y.ravel() * n), jnp.floor(x.ravel() * n)
+    share_y, share_x = y.ravel() * n - floor_y, x.ravel() * n - floor_x
+    low_y, low_x = floor_y.astype(jnp.int32) % n, floor_x.astype(jnp.int32) % n
+    high_y, high_x = (jnp.where(one + 1 == n, 0, one + 1) for one in (low_y, low_x))
+    total = jnp.zeros((1, count), fields.dtype)
+    for row, weight_y in ((low_y, 1 - share_y), (high_y, share_y)):
+        for column, weight_x in ((low_x, 1 - share_x), (high_x, share_x)):
+            cell = (plane * n + row) * n + column
+            total = total + rows.at[cell].get(mode="promise_in_bounds") * (weight_y * weight_x)[:, None]
+    return total.reshape(*y.shape, count)
+
+
+@jax.jit
+def _bend(place, slope, pulls, angles, numbers, turn: Recycling, ahead: Recycling):
+    """Bend bundles at a plane and take them to the next; what they met is returned in the axes of the map.
+
+    Returns their deviation and its slope as vectors (y, x); where they meet the next plane; second derivatives of this
+    plane's potential (yy, yx, xx).
+    """
+    chi, next_chi, box = numbers
+    flip = [turn.flip[:, axis, None, None] for axis in (0, 1)]
+    slope = tuple(slope[axis] - flip[axis] * pulls[..., axis] for axis in (0, 1))
+    place = tuple(one + (next_chi - chi) * rate for one, rate in zip(place, slope, strict=True))
+    meets = _meet([one / box for one in place], angles, next_chi / box, ahead)
+    return place, slope, meets, (pulls[..., 2], flip[0] * flip[1] * pulls[..., 3], pulls[..., 4])
+
+
+@functools.partial(jax.jit, static_argnames="combine")
+def _distort(hessians, chi, weights, combine):
+    """Mean distortion of the galaxies of each bin, from the second derivatives that bundles met at each plane.
+
+    The cross-section dx/dtheta of a bundle is followed as its deviation from that of straight light, with elements
+    (yy, yx, xy, xx). All planes in one program: nothing but the answer is written to memory.
+
+    Args:
+        hessians: (yy, yx, xx) of each plane.
+        chi: distance of the planes.
+        weights: constant, inverse and alignment for each plane and bin.
+        combine: for each result, the factors of the four elements.
+    """
+    width, slope = [jnp.zeros(())] * 4, [jnp.zeros(())] * 4
+    totals = [jnp.zeros(())] * len(combine)
+    for i, (yy, yx, xx) in enumerate(hessians):
+        step = chi[i] - chi[i - 1] if i else chi[0]
+        width = [one + step * rate for one, rate in zip(width, slope, strict=True)]
+        a, b, c, d = width[0] + chi[i], width[1], width[2], width[3] + chi[i]
+        kicks = (yy * a + yx * c, yy * b + yx * d, yx * a + xx * c, yx * b + xx * d)
+        slope = [rate - kick for rate, kick in zip(slope, kicks, strict=True)]
+        constant, inverse, aligned = weights[:, i, :, None, None]
+        for k, factors in enumerate(combine):
+            rate, size = (
+                functools.reduce(operator.add, [f * one for f, one in zip(factors, each, strict=True) if f])
+                for each in (slope, width)
+            )
+            intrinsic = (factors[0] + factors[3]) * (yy + xx)  # an intrinsic kappa distorts yy and xx alike
+            added = constant * rate[:, None] + inverse * (size - chi[i] * rate)[:, None] - aligned * intrinsic[:, None]
+            totals[k] = totals[k] + added
+    return totals
 
 
 @functools.partial(jax.jit, donate_argnums=0)
