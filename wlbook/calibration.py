@@ -5,12 +5,6 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 
-def r_squared(truth: Float[np.ndarray, " map"], predicted: Float[np.ndarray, " map"]) -> float:
-    """The share of the variance of `truth` that `predicted` explains: 1 is perfect, 0 is no better than the mean."""
-    truth, predicted = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
-    return float(1 - np.mean((predicted - truth) ** 2) / np.var(truth))
-
-
 def by_model(
     truth: Float[np.ndarray, "map parameter"],
     predicted: Float[np.ndarray, "map parameter"],
@@ -25,18 +19,20 @@ def by_model(
 
     Returns:
         `truth`, `mean` and `scatter` (standard deviation) of the answers, and `error` (of the mean, as if maps were
-        independent), each (model, parameter). The bias is mean - truth.
+        independent), each (model, parameter); the last two are NaN for a model with one map. The bias is mean - truth.
     """
     names = np.unique(model)
     groups = [predicted[model == name] for name in names]
+    scatter = np.stack([group.std(axis=0, ddof=1) if len(group) > 1 else np.nan * group[0] for group in groups])
+    counts = np.array([[len(group)] for group in groups])
     columns = {
-        "truth": [truth[model == name][0] for name in names],
-        "mean": [group.mean(axis=0) for group in groups],
-        "scatter": [group.std(axis=0, ddof=1) if len(group) > 1 else np.nan * group[0] for group in groups],
-        "error": [group.std(axis=0, ddof=1) / len(group) ** 0.5 if len(group) > 1 else np.inf for group in groups],
+        "truth": np.stack([truth[model == name][0] for name in names]),
+        "mean": np.stack([group.mean(axis=0) for group in groups]),
+        "scatter": scatter,
+        "error": scatter / np.sqrt(counts),
     }
     return xr.Dataset(
-        {name: (("model", "parameter"), np.stack(values)) for name, values in columns.items()},
+        {name: (("model", "parameter"), values) for name, values in columns.items()},
         coords={"model": names},
     )
 

@@ -19,9 +19,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Key
 
-from wlbook import batches, calibration, loop, losses, network, optimisers, random, survey
+from wlbook import batches, loop, losses, network, optimisers, random, survey
 from wlbook.batches import augment, check_finite, coarsen, dihedral
-from wlbook.calibration import r_squared
 from wlbook.loop import Settings
 from wlbook.maps import select
 from wlbook.progress import progress
@@ -34,7 +33,6 @@ __all__ = [
     "Trained",
     "augment",
     "batches",
-    "calibration",
     "coarsen",
     "dihedral",
     "ensemble",
@@ -366,6 +364,20 @@ def predictions(
 
     names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
     return _batched(outputs, kappa, names, batch)
+
+
+def r_squared(
+    truth: Float[np.ndarray, " map"], predicted: Float[np.ndarray, " map"], *, variance: float | None = None
+) -> float:
+    """The share of the variance of `truth` that `predicted` explains: 1 is perfect, 0 is no better than the mean.
+
+    Args:
+        truth: of each map.
+        predicted: of each map.
+        variance: of the truth over the whole design, where the maps are of a few models only.
+    """
+    truth, predicted = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
+    return float(1 - np.mean((predicted - truth) ** 2) / (np.var(truth) if variance is None else variance))
 
 
 def _averaged(model: Callable[[Array], Array], kappa: Array, copies: int) -> Array:
