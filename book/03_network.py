@@ -94,12 +94,13 @@ glue("network-side", f"{side:.1f}°", display=False)
 # convolutions that costs. `DeepLSS` is paper B's, made for tomographic bins. The three are called alike.
 
 # %%
+lines = []
 for name in network.NETWORKS:
     one = network.make(name, bins=1, outputs=2, pixels=pixels, key=jax.random.key(0))
-    layers = network.table(one, pixels)
-    convolutions = sum(row.kind == "Convolution" for row in layers)
-    note = f"{one.left_out} more left out" if getattr(one, "left_out", 0) else ""
-    print(f"{name:<8} {network.count_weights(one):>10,} weights, {convolutions:>2} convolutions {note}".rstrip())
+    convolutions = sum(row.kind == "Convolution" for row in network.table(one, pixels))
+    note = f", {one.left_out} more left out" if getattr(one, "left_out", 0) else ""
+    lines.append(f"{name:<8} {network.count_weights(one):>10,} weights, {convolutions:>2} convolutions{note}")
+print("\n".join(lines))
 
 # %% [markdown]
 # ## Training
@@ -158,9 +159,9 @@ glue("network-balance-before", f"{np.abs(random_balance).mean():.2f}", display=F
 
 # %% [markdown]
 # The mean size of that ratio is {glue:text}`network-balance`; before training it was
-# {glue:text}`network-balance-before`. Our pixels are {glue:text}`network-pixel` wide, those of the paper
-# 0.4', and noise fills ours: what the first layer can do best here is to average noise away, so do not expect the
-# paper's kernels.
+# {glue:text}`network-balance-before`. Our pixels are {glue:text}`network-pixel` wide, eight times those of the paper,
+# noise fills them, and the maps come smoothed: what one layer did there, several may share here. So do not expect the
+# paper's kernels, and do not read much into single ones.
 #
 # ## Predicted against true
 #
@@ -175,7 +176,7 @@ predicted = answers[0]
 truth = np.stack([test["omega_m"].values, test["sigma_8"].values], axis=1)
 s_8, s_8_predicted = (cosmology.s_8(*values.T) for values in (truth, predicted))
 
-# %% mystnb={"image": {"alt": "Three panels: predicted against true Omega_m, sigma_8 and S8 with the diagonal; S8 follows it closely, sigma_8 hardly."}, "figure": {"name": "fig-network-predictions", "caption": "Predictions on test seeds: every map (light), mean and scatter of each model (dots; hollow where the model was held out of training)."}}
+# %% mystnb={"image": {"alt": "Three panels: predicted against true Omega_m, sigma_8 and S8 with the diagonal; S8 follows it closely, the other two loosely."}, "figure": {"name": "fig-network-predictions", "caption": "Predictions on test seeds: every map (light), mean and scatter of each model (dots; hollow where the model was held out of training)."}}
 models = test["model"].values
 unseen = training.is_held_out(models)
 _ = plots.predicted_against_true(
@@ -213,7 +214,7 @@ glue("network-seeds", "one network" if n_seeds == 1 else f"{n_seeds} networks", 
 # {glue:text}`network-r2-unseen` on the models held out of training. For $\Omega_m$ it is
 # {glue:text}`network-r2-omega`, for $\sigma_8$ {glue:text}`network-r2-sigma`. Lensing measures the product of how much
 # matter there is and how clumped it is, so a high $\Omega_m$ with a low $\sigma_8$ looks like its opposite. That is
-# why $S_8$ is read well and $\sigma_8$ alone is not.
+# why $S_8$ is read better than either alone.
 #
 # ## Calibration: a prediction is a statistic
 #
@@ -248,7 +249,8 @@ glue("network-scatter", f"{float(table['scatter'].mean()):.3f}", display=False)
 # mean* is no fault. Whoever wants the smallest squared error on noisy data must answer closer to the middle. It only
 # means that a prediction is no estimate of the truth. The remedy is to measure how the answer depends on cosmology, and
 # to invert that: on the right the bias is {glue:text}`network-bias-left`, and {glue:text}`network-bias-between` for the
-# models between those it learnt from. {doc}`06_constraints` does the same in two dimensions, with the scatter: the
+# models between those it learnt from. What is left is more than the scatter explains: the maps of a model share one
+# {term}`box`, and its accidents are not the network's. {doc}`06_constraints` does the same in two dimensions, with the scatter: the
 # answer is one more statistic of the map, and its likelihood is learnt from simulations.
 #
 # ### Another noise than it was trained with
