@@ -180,7 +180,7 @@ from test_training_loop import Tiny, run, key
 from wlbook import loop
 found = {{"devices": len(loop.suited(16, False).devices), "odd": len(loop.suited(18, False).devices)}}
 for name, model in (("plain", Tiny(key())), ("norm", Tiny(key(), norm=True))):
-    ((trained, history),) = run([model])
+    ((trained, history),) = run([model], optimiser="ribli18")
     found[name] = history["loss"].tolist()
     first = [leaf.sum().item() for leaf in jax.tree.leaves(trained)]
     found[name] += first
