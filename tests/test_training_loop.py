@@ -55,7 +55,16 @@ def arrays(maps=64, side=16):
 
 
 def run(
-    models=None, kappa=None, *, way=None, keys=None, validation=None, checkpoint=None, save_seconds=10.0, **options
+    models=None,
+    kappa=None,
+    *,
+    observe=noisy,
+    way=None,
+    keys=None,
+    validation=None,
+    checkpoint=None,
+    save_seconds=10.0,
+    **options,
 ):
     """Train on random maps; the trained networks and their histories."""
     maps, targets = arrays()
@@ -65,7 +74,7 @@ def run(
         maps if kappa is None else kappa,
         targets,
         training.Settings(**{"steps": 12, "batch": 16, "learning_rate": 3e-3} | options),
-        observe=noisy,
+        observe=observe,
         validation=validation,
         checkpoint=checkpoint,
         save_seconds=save_seconds,
@@ -143,6 +152,18 @@ def test_resuming_in_this_process_goes_on_and_does_not_start_again(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             run(steps=12, checkpoint=tmp_path, save_seconds=0.0)
     assert (tmp_path / "state.eqx").exists() and bits(run(steps=12, checkpoint=tmp_path)) == bits(whole)
+
+
+def test_every_step_and_member_draws_a_noise_of_its_own():
+    seen = []
+
+    def observe(kappa, key):
+        jax.debug.callback(lambda data: seen.append(tuple(data.tolist())), jax.random.key_data(key))
+        return noisy(kappa, key)
+
+    run([Tiny(key(n)) for n in (1, 2)], observe=observe, steps=5)
+    jax.effects_barrier()
+    assert len(seen) == len(set(seen)) == 10
 
 
 # Ways to run
