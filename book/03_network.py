@@ -18,29 +18,39 @@
 # **The cost.** {glue:text}`network-cost`.
 
 # %% tags=["parameters"]
-width = 16  # channels of the first layer; 1 <= width <= 32
+architecture = "Compact"  # which network; one of "Compact", "Ribli18", "DeepLSS"
+width = 16  # channels of the first layer; 1 <= width <= 256
+loss = "squared"  # what training makes small; one of "squared", "absolute", "likelihood"
+optimiser = "cosine"  # how the weights move; one of "cosine", "ribli18", "deeplss"
+precision = "float32"  # of the convolutions in training; one of "float32", "bfloat16"
 steps = 1500  # training steps; 1 <= steps
 batch = 32  # maps in a step; 1 <= batch
 learning_rate = 0.006  # peak learning rate; 0 < learning_rate < 1
+n_seeds = 1  # networks of full size, for errors over seeds; 1 <= n_seeds <= 16
+small_steps = 250  # training steps of the small networks that settings are compared with; 1 <= small_steps
 n_gal = 30.0  # source galaxies for each arcmin² and bin [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, 0 for noiseless maps; 0 <= sigma_e <= 2
 smoothing = 1.0  # Gaussian smoothing after the noise [arcmin]; 0 <= smoothing <= 60
 seed = 1  # of the weights, the order of the maps and the noise; 0 <= seed
 
 # %% tags=["hide-input"]
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
 from myst_nb import glue
 
-from wlbook import cosmology, network, plots, products, training
+from wlbook import calibration, cosmology, network, plots, products, random, training
 from wlbook.maps import select
 from wlbook.store import Store
 
 plots.use_style()
 store = Store()
 data = products.maps(store)
-side, pixel = data.attrs["side"], data.attrs["pixel"]
+side, pixel, pixels = data.attrs["side"], data.attrs["pixel"], data.sizes["x"]
+look = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing}
 
 # %% [markdown]
 # ## Why a network at all
@@ -61,56 +71,72 @@ side, pixel = data.attrs["side"], data.attrs["pixel"]
 # This picture is drawn from the network itself, from the same table that gives the numbers below.
 
 # %% mystnb={"image": {"alt": "Blocks in a row, one a layer, shrinking from 64 pixels a side to a single vector of two numbers."}, "figure": {"name": "fig-network-layers", "caption": "The network, layer by layer. A block's height shows the image's side, the text below gives pixels and channels and how much of the sky one pixel there has seen. A ReLU follows each convolution and each residual block."}}
-untrained = network.Compact(bins=data.sizes["bin"], width=width, key=jax.random.key(seed))
-rows = network.table(untrained, data.sizes["x"])
+shape = {"bins": data.sizes["bin"], "outputs": training.losses.outputs_for(loss, 2), "pixels": pixels}
+untrained = network.make(architecture, **shape, width=width, key=random.key(seed, "weights"))
+rows = network.table(untrained, pixels)
 _ = plots.layers(rows, pixel)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 glue("network-weights", f"{network.count_weights(untrained):,}", display=False)
+glue("network-fewer", f"{8_319_650 / network.count_weights(untrained):.0f}", display=False)
 glue("network-field", f"{network.receptive_field(untrained) * pixel / 60:.1f}°", display=False)
 glue("network-side", f"{side:.1f}°", display=False)
 
 # %% [markdown]
-# It has {glue:text}`network-weights` weights, some seventy times fewer than paper A's. There is no batch
+# It has {glue:text}`network-weights` weights; paper A's has {glue:text}`network-fewer` times as many. There is no batch
 # normalisation: a map's answer depends on that map alone, which keeps {doc}`saliency <04_saliency>` simple. Before
 # the global average, one pixel has seen a square of {glue:text}`network-field`, and the map is
 # {glue:text}`network-side` wide.
 #
+# The papers' own networks are here too, as `architecture`. `Ribli18` is paper A's: 18 convolutions that shrink the map,
+# each followed by batch normalisation, whose means and variances are a state beside the weights and are frozen after
+# training. Its convolutions use our small maps up before the end, so it leaves out its last blocks and says how many
+# convolutions that costs. `DeepLSS` is paper B's, made for tomographic bins. The three are called alike.
+
+# %%
+lines = []
+for name in network.NETWORKS:
+    one = network.make(name, bins=1, outputs=2, pixels=pixels, key=jax.random.key(0))
+    convolutions = sum(row.kind == "Convolution" for row in network.table(one, pixels))
+    note = f", {one.left_out} more left out" if getattr(one, "left_out", 0) else ""
+    lines.append(f"{name:<8} {network.count_weights(one):>10,} weights, {convolutions:>2} convolutions{note}")
+print("\n".join(lines))
+
+# %% [markdown]
 # ## Training
 #
-# Each step takes {term}`maps <map>` at random from the training {term}`boxes <box>`, turns and mirrors them, adds
-# {term}`shape noise` drawn afresh, smooths, and asks for $\Omega_m$ and $\sigma_8$. So the network never sees the
+# Each step takes {term}`maps <map>` at random from the training {term}`boxes <box>`, adds {term}`shape noise` drawn
+# afresh, smooths, turns and mirrors, and asks for $\Omega_m$ and $\sigma_8$. So the network never sees the
 # same noisy map twice. The loss is the mean squared error of both, in units of their spread over the {term}`design`:
 # always answering the mean would give 1. Every eighth model is held out: the network does not learn from it, and its
 # loss shows whether what was learnt holds for a model never seen. The test {term}`split` has no part in this.
 
 # %%
-trained = store.make(
-    training.fit,
-    data=data,
-    width=width,
-    steps=steps,
-    batch=batch,
-    learning_rate=learning_rate,
-    n_gal=n_gal,
-    sigma_e=sigma_e,
-    smoothing=smoothing,
-    seed=seed,
-)
+networks = [products.network(store, data, seed=seed + number) for number in range(n_seeds)]
+trained = networks[0]
+
 
 # %% mystnb={"image": {"alt": "Training loss falling from one, with the loss on held-out models as dots."}, "figure": {"name": "fig-network-loss", "caption": "Loss at each step (thin), its running mean (thick) and the loss on held-out models (dots, one noise drawing kept throughout). The dots scatter about a level of their own, because a few models are not the whole design."}}
-history = trained.history
+def running_mean(values, window):
+    return np.convolve(values, np.ones(window) / window, "valid")
+
+
 figure, axis = plt.subplots(figsize=(6.4, 3.2))
-axis.plot(history["step"], history["loss"], color=plots.PALETTE[5], linewidth=0.5, alpha=0.6)
 window = max(1, steps // 30)
-running = np.convolve(history["loss"], np.ones(window) / window, "valid")
-axis.plot(history["step"][window - 1 :], running, color=plots.PALETTE[0], label="training")
-if "held_out_loss" in history:
-    axis.plot(history["held_out_step"], history["held_out_loss"], "o", color=plots.PALETTE[1], label="held-out models")
-axis.set(xlabel="step", ylabel="loss [variance of the targets]", ylim=(0, 1.3))
+for number, one in enumerate(networks):
+    history, label = one.history, {} if number else {"label": "training"}
+    axis.plot(history["step"], history["loss"], color=plots.PALETTE[5], linewidth=0.5, alpha=0.6)
+    axis.plot(history["step"][window - 1 :], running_mean(history["loss"], window), color=plots.PALETTE[0], **label)
+    if "held_out_loss" in history:
+        label = {} if number else {"label": "held-out models"}
+        axis.plot(history["held_out_step"], history["held_out_loss"], "o", color=plots.PALETTE[1], **label)
+axis.set(xlabel="step", ylabel="loss [variance of the targets]", ylim=(min(0, history["loss"].min()), 1.3))
 _ = axis.legend()
 
 # %% [markdown]
+# A training that is killed goes on where it was: what a step does depends on its number and the {term}`seed` alone, so
+# the resumed network is the same to the last bit.
+#
 # ## What the first layer learnt
 #
 # The first layer's kernels are {glue:text}`network-kernel` pixels wide and can be looked at as they are.
@@ -134,8 +160,8 @@ glue("network-balance-before", f"{np.abs(random_balance).mean():.2f}", display=F
 # %% [markdown]
 # The mean size of that ratio is {glue:text}`network-balance`; before training it was
 # {glue:text}`network-balance-before`. Our pixels are {glue:text}`network-pixel` wide, eight times those of the paper,
-# and noise fills them: what the first layer can do best here is to average noise away, so do not expect the paper's
-# kernels.
+# noise fills them, and the maps come smoothed: what one layer did there, several may share here. So do not expect the
+# paper's kernels, and do not read much into single ones.
 #
 # ## Predicted against true
 #
@@ -144,54 +170,197 @@ glue("network-balance-before", f"{np.abs(random_balance).mean():.2f}", display=F
 
 # %%
 test = select(data, "test")
-predicted = store.make(
-    training.predictions,
-    trained=trained,
-    kappa=test["kappa"].values,
-    side=side,
-    n_gal=n_gal,
-    sigma_e=sigma_e,
-    smoothing=smoothing,
-    seed=seed,
-)
+ask = partial(store.make, training.predictions, side=side, seed=seed)
+answers = [ask(trained=one, kappa=test["kappa"].values, **look) for one in networks]
+predicted = answers[0]
 truth = np.stack([test["omega_m"].values, test["sigma_8"].values], axis=1)
 s_8, s_8_predicted = (cosmology.s_8(*values.T) for values in (truth, predicted))
 
-# %% mystnb={"image": {"alt": "Three panels: predicted against true Omega_m, sigma_8 and S8 with the diagonal; S8 follows it closely, sigma_8 hardly."}, "figure": {"name": "fig-network-predictions", "caption": "Predictions on test seeds: every map (light), mean and scatter of each model (dots; hollow where the model was held out of training)."}}
+# %% mystnb={"image": {"alt": "Three panels: predicted against true Omega_m, sigma_8 and S8 with the diagonal; S8 follows it closely, the other two loosely."}, "figure": {"name": "fig-network-predictions", "caption": "Predictions on test seeds: every map (light), mean and scatter of each model (dots; hollow where the model was held out of training)."}}
 models = test["model"].values
-hollow = np.unique(models[training.is_held_out(models)])
+unseen = training.is_held_out(models)
 _ = plots.predicted_against_true(
     np.column_stack([truth, s_8]),
     np.column_stack([predicted, s_8_predicted]),
     [r"$\Omega_m$", r"$\sigma_8$", r"$S_8$"],
     groups=models,
-    hollow=hollow,
+    hollow=np.unique(models[unseen]),
 )
 
+
 # %% tags=["remove-cell", "nbval-ignore-output"]
-r2 = {
-    "s8": training.r_squared(s_8, s_8_predicted),
-    "omega": training.r_squared(truth[:, 0], predicted[:, 0]),
-    "sigma": training.r_squared(truth[:, 1], predicted[:, 1]),
-}
-means = np.array([(s_8[models == m][0], s_8_predicted[models == m].mean()) for m in np.unique(models)])
-slope = np.polyfit(*means.T, 1)[0]
+def over_seeds(values):
+    spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.2f}{spread}"
+
+
+r2 = {"s8": [], "omega": [], "sigma": [], "unseen": []}
+for answer in answers:
+    s_8_answer, where = cosmology.s_8(*answer.T), unseen if unseen.any() else slice(None)
+    r2["s8"].append(training.r_squared(s_8, s_8_answer))
+    r2["unseen"].append(training.r_squared(s_8[where], s_8_answer[where], variance=s_8.var()))
+    r2["omega"].append(training.r_squared(truth[:, 0], answer[:, 0]))
+    r2["sigma"].append(training.r_squared(truth[:, 1], answer[:, 1]))
+for name, values in r2.items():
+    glue(f"network-r2-{name}", over_seeds(values), display=False)
 rmse = np.sqrt(np.mean((predicted - truth) ** 2, axis=0))
-for name, value in {**r2, "slope": slope}.items():
-    glue(f"network-r2-{name}".replace("r2-slope", "slope"), f"{value:.2f}", display=False)
 glue("network-rmse", f"{rmse[0]:.3f}, {rmse[1]:.3f}", display=False)
 glue("network-pixel", f"{pixel:.1f}'", display=False)
+glue("network-seeds", "one network" if n_seeds == 1 else f"{n_seeds} networks", display=False)
 
 # %% [markdown]
-# One noisy map explains a share $R^2$ = {glue:text}`network-r2-s8` of the variance of {term}`S8` over the design,
-# {glue:text}`network-r2-omega` of $\Omega_m$ and {glue:text}`network-r2-sigma` of $\sigma_8$. Lensing measures the
-# product of how much matter there is and how clumped it is, so a high $\Omega_m$ with a low $\sigma_8$ looks like its
-# opposite. That is why $S_8$ is read well and $\sigma_8$ alone is not.
+# One noisy map explains a share $R^2$ = {glue:text}`network-r2-s8` of the variance of {term}`S8` over the design
+# ({glue:text}`network-seeds`; with `n_seeds` above 1 each number here has its scatter over seeds), and
+# {glue:text}`network-r2-unseen` on the models held out of training. For $\Omega_m$ it is
+# {glue:text}`network-r2-omega`, for $\sigma_8$ {glue:text}`network-r2-sigma`. Lensing measures the product of how much
+# matter there is and how clumped it is, so a high $\Omega_m$ with a low $\sigma_8$ looks like its opposite. That is
+# why $S_8$ is read better than either alone.
 #
-# The means do not lie on the diagonal: a straight line through those of $S_8$ has slope {glue:text}`network-slope`.
-# This *regression to the mean* is no fault. Whoever wants the smallest squared error on noisy data must answer closer
-# to the middle. It only means that a prediction is no estimate of the truth. {doc}`06_constraints` treats it as one
-# more statistic of the map, and learns from simulations how it depends on cosmology.
+# ## Calibration: a prediction is a statistic
+#
+# Look at the means of the models. On the left they are held against the truth, model by model.
+
+# %% mystnb={"image": {"alt": "Two panels: on the left the bias of S8 falls with true S8, on the right it scatters around zero after calibration."}, "figure": {"name": "fig-network-calibration", "caption": "Mean answer minus truth for each model, against the true S8; bars are the error of the mean, as if the maps of a box were independent. Left: as the network answers. Right: after its straight-line response, measured on the filled models, is inverted. Hollow: models held out of training."}}
+table = calibration.by_model(s_8[:, None], s_8_predicted[:, None], models).isel(parameter=0)
+known = ~training.is_held_out(table["model"].values)
+slope, offset = np.polyfit(table["truth"][known], table["mean"][known], 1)
+calibrated = (table["mean"] - offset) / slope
+figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)
+for axis, mean, error in ((axes[0], table["mean"], table["error"]), (axes[1], calibrated, table["error"] / slope)):
+    for which, face in ((known, None), (~known, "white")):
+        x, y = table["truth"][which], (mean - table["truth"])[which]
+        axis.errorbar(x, y, error[which], fmt="o", color=plots.PALETTE[0], mfc=face, markersize=5)
+    axis.axhline(0, color="0.6", linewidth=1)
+    axis.set_xlabel(r"true $S_8$")
+_ = axes[0].set_ylabel(r"mean answer $-$ truth")
+
+# %% tags=["remove-cell", "nbval-ignore-output"]
+bias = (table["mean"] - table["truth"]).values
+left = (calibrated - table["truth"]).values
+glue("network-slope", f"{slope:.2f}", display=False)
+glue("network-bias", f"{np.sqrt(np.mean(bias**2)):.3f}", display=False)
+glue("network-bias-left", f"{np.sqrt(np.mean(left**2)):.3f}", display=False)
+glue("network-bias-between", f"{np.sqrt(np.mean(left[~known] ** 2)):.3f}" if (~known).any() else "none", display=False)
+glue("network-scatter", f"{float(table['scatter'].mean()):.3f}", display=False)
+
+# %% [markdown]
+# A straight line through the means has slope {glue:text}`network-slope`, and the typical bias of a model is
+# {glue:text}`network-bias`, beside a scatter from map to map of {glue:text}`network-scatter`. This *regression to the
+# mean* is no fault. Whoever wants the smallest squared error on noisy data must answer closer to the middle. It only
+# means that a prediction is no estimate of the truth. The remedy is to measure how the answer depends on cosmology, and
+# to invert that: on the right the bias is {glue:text}`network-bias-left`, and {glue:text}`network-bias-between` for the
+# models between those it learnt from. What is left is more than the scatter explains: the maps of a model share one
+# {term}`box`, and its accidents are not the network's. {doc}`06_constraints` does the same in two dimensions, with the scatter: the
+# answer is one more statistic of the map, and its likelihood is learnt from simulations.
+#
+# ### Another noise than it was trained with
+#
+# A survey is not as deep everywhere. What does this network say to maps with more or fewer galaxies than it knows?
+
+# %% mystnb={"image": {"alt": "Slope and scatter of predicted S8 against the number of galaxies; the slope changes away from the training depth."}, "figure": {"name": "fig-network-noise", "caption": "The same network asked at other depths. Slope of the mean answer against the true S8 (blue) and scatter of a map about its model's mean (orange), every fourth test map. The dashed line is the depth of training."}}
+depths, every_fourth = n_gal * np.array([0.25, 0.5, 1, 2, 4]), slice(None, None, 4)
+kappa = test["kappa"].values[every_fourth]
+slopes, scatters = [], []
+for depth in depths:
+    told = ask(trained=trained, kappa=kappa, **look | {"n_gal": float(depth)}, copies=1)
+    told = cosmology.s_8(*told.T)[:, None]
+    at_depth = calibration.by_model(s_8[every_fourth, None], told, models[every_fourth])
+    slopes.append(calibration.slope(at_depth)[0])
+    scatters.append(float(at_depth["scatter"].mean()))
+figure, axis = plt.subplots(figsize=(6.0, 3.0))
+axis.semilogx(depths, slopes, "o-", color=plots.PALETTE[0])
+axis.set(xlabel=r"galaxies [arcmin$^{-2}$]", ylabel="slope (blue)")
+axis.axvline(n_gal, color="0.6", linestyle="--")
+other = axis.twinx()
+other.semilogx(depths, scatters, "s-", color=plots.PALETTE[1])
+_ = other.set_ylabel("scatter of a map (orange)")
+
+# %% tags=["remove-cell", "nbval-ignore-output"]
+glue("network-shallow", f"{depths[0]:g}", display=False)
+glue("network-slope-shallow", f"{slopes[0]:.2f}", display=False)
+glue("network-slope-trained", f"{slopes[2]:.2f}", display=False)
+
+# %% [markdown]
+# With {glue:text}`network-shallow` galaxies for each arcmin² the slope is {glue:text}`network-slope-shallow`, at the
+# depth of training {glue:text}`network-slope-trained`: the response itself has changed. So a calibration holds for one
+# survey only, and a network is to be trained on the noise it will be used with.
+#
+# ## Recipes, seeds and a null
+#
+# What if the loss, the optimiser or the seed had been another? And is there more in the maps than their spectra? Small
+# networks answer quickly: pixels averaged in squares of 2 x 2, {glue:text}`network-small-steps` steps. Two differ in
+# their seed alone. Two follow the recipes of the papers (`absolute` with `ribli18`, `likelihood` with `deeplss`, see
+# the modules `losses` and `optimisers`) at their published rates. The {term}`null <null network>` learns from maps
+# whose {term}`phases` are drawn anew at each step: Gaussian fields with the spectra of the maps. And one has never seen
+# the models with the four highest $S_8$.
+
+# %%
+s_8_of = {int(m): s_8[models == m][0] for m in np.unique(models)}
+highest = sorted(s_8_of, key=s_8_of.get)[-4:]
+small = {
+    "reference": {},
+    "another seed": {"seed": seed + 1},
+    "paper A's recipe": {"loss": "absolute", "optimiser": "ribli18", "learning_rate": None},
+    "paper B's recipe": {"loss": "likelihood", "optimiser": "deeplss", "learning_rate": None},
+    "null": {},
+    "blind above": {"held_out": highest},
+}
+
+
+def small_answer(name):
+    make, degraded = products.network, {}
+    if name == "null":
+        make, degraded = products.null_network, {"transform": products.gaussian(data)}
+    one = make(store, data, coarsen=2, steps=small_steps, **small[name])
+    return one.history, cosmology.s_8(*ask(trained=one, kappa=kappa, copies=2, **look, **degraded).T)
+
+
+with ThreadPoolExecutor(2) as pool:
+    small_answers = dict(zip(small, pool.map(small_answer, small), strict=True))
+small_truth, small_models = s_8[every_fourth], models[every_fourth]
+
+# %% mystnb={"image": {"alt": "Left: R squared of six small networks as dots. Right: predicted against true S8 for the reference network and for the one that never saw the highest models; the latter bends down there."}, "figure": {"name": "fig-network-small", "caption": "Left: R² of S8 on test seeds for each small network. Right: the mean answer for each model, of the reference (filled) and of the network that has not seen the four models right of the dashed line (hollow)."}}
+figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), gridspec_kw={"wspace": 0.3})
+scores = {name: training.r_squared(small_truth, answer) for name, (_, answer) in small_answers.items()}
+axes[0].plot(list(scores.values()), range(len(scores)), "o")
+axes[0].set_yticks(range(len(scores)), list(scores))
+axes[0].invert_yaxis()
+axes[0].set_xlabel(r"$R^2$ of $S_8$")
+for name, face in (("reference", None), ("blind above", "white")):
+    means = calibration.by_model(small_truth[:, None], small_answers[name][1][:, None], small_models)
+    axes[1].plot(means["truth"], means["mean"], "o", color=plots.PALETTE[0], mfc=face, label=name)
+axes[1].axline((0.8, 0.8), slope=1, color="0.6", linewidth=1)
+axes[1].axvline(min(s_8_of[m] for m in highest) - 0.005, color="0.6", linestyle="--")
+axes[1].set(xlabel=r"true $S_8$", ylabel=r"mean answer")
+_ = axes[1].legend()
+
+# %% tags=["remove-cell", "nbval-ignore-output"]
+short = ("reference", "seed", "recipe-a", "recipe-b", "null", "blind")
+for name, value in zip(short, scores.values(), strict=True):
+    glue(f"network-small-{name}", f"{value:.2f}", display=False)
+above = np.isin(small_models, highest)
+beyond = {name: np.mean(small_answers[name][1][above] - small_truth[above]) for name in ("reference", "blind above")}
+for name, value in beyond.items():
+    glue(f"network-beyond-{name.split()[0]}", f"{value:+.3f}", display=False)
+spread = np.std(small_answers["reference"][1] - small_answers["another seed"][1]) / np.sqrt(2)
+errors = np.std(small_answers["reference"][1] - small_truth)
+glue("network-spread", f"{spread:.3f}", display=False)
+glue("network-error", f"{errors:.3f}", display=False)
+glue("network-small-steps", f"{small_steps}", display=False)
+
+# %% [markdown]
+# - *Seeds.* $R^2$ is {glue:text}`network-small-reference` and {glue:text}`network-small-seed`. The two answers to one map
+#   differ by {glue:text}`network-spread` (standard deviation of one network), beside an error of
+#   {glue:text}`network-error`: most of the error is in the map, not in the network, and an
+#   {term}`ensemble` can take away the smaller part only.
+# - *Recipes.* Paper A's gives {glue:text}`network-small-recipe-a`, paper B's {glue:text}`network-small-recipe-b`. Both
+#   were made for far more steps, at rates that have hardly moved a network after so few. A cycle of the learning
+#   rate pays when steps are dear; that is all this says.
+# - *The null* reaches {glue:text}`network-small-null`. On Gaussian fields the power spectrum holds everything, so what
+#   the reference has above that, if anything, it did not learn from the spectrum.
+# - *Beyond the design.* On the four models it has never seen the blind network is off by
+#   {glue:text}`network-beyond-blind`, the reference by {glue:text}`network-beyond-reference`. A network does not
+#   extrapolate: near the edge of its design it answers from inside.
 #
 # ## How far the network sees
 #
@@ -203,8 +372,7 @@ behind = [
     i for i, layer in enumerate(trained.model.layers) if isinstance(layer, network.Convolution | network.Residual)
 ]
 fields = [row.receptive_field * pixel for row in rows if row.depth == 0 and row.kind in ("Convolution", "Residual")]
-look = {"pixel": pixel, "n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing}
-shown = training.observe(test["kappa"].values[::48], jax.random.key(seed), **look)
+shown = training.observe(test["kappa"].values[::48], jax.random.key(seed), pixel=pixel, **look)
 measured = [network.effective_field(trained.layers[: i + 2], shown) * pixel for i in behind]
 figure, axis = plt.subplots(figsize=(6.4, 3.4))
 axis.plot(fields, "o-", label="can see")
@@ -249,7 +417,7 @@ glue("network-cost", str(store.cost()), display=False)
 # the numbers show what noise and resolution cost, not which network is better.
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-learnt = np.unique(models[~training.is_held_out(models)])
+learnt = np.unique(models[~unseen])
 passes = steps * batch / (len(learnt) * (models == models[0]).sum())
 glue("network-map", f"{data.sizes['x']}² pixels, {side:.1f}°", display=False)
 glue("network-seen", f"{passes:.0f} passes over {len(learnt)} x {(models == models[0]).sum()} maps", display=False)
@@ -277,6 +445,18 @@ glue("network-seen", f"{passes:.0f} passes over {len(learnt)} x {(models == mode
 # these noisy, coarse maps a small network finds nearly all there is. More steps help more than more weights.
 # ```
 #
+# ```{exercise} Which loss?
+# :label: network-loss
+# Run it with `-p loss=absolute`, then with `-p loss=likelihood`. What does the slope of the calibration do, and why
+# could you have known?
+# ```
+# ```{solution} network-loss
+# :class: dropdown
+# Very little. The squared error asks for the mean of the posterior, the absolute error for its median, and the
+# Gaussian likelihood for its mean again, and a variance. Where the posterior is nearly symmetric all three ask the
+# same question, so all three regress to the mean alike.
+# ```
+#
 # ```{exercise} A prediction is a statistic
 # :label: network-regression
 # Divide each predicted $S_8$ minus the mean by the slope. The means then lie on the diagonal. Does a map now tell you
@@ -289,7 +469,8 @@ glue("network-seen", f"{passes:.0f} passes over {len(learnt)} x {(models == mode
 # ```
 
 # %%
-assert r2["s8"] >= 0.5, "the network must explain at least half of the variance of S8 on unseen seeds"
-assert r2["s8"] < 0.99 or sigma_e == 0, "too good for noisy maps: are the splits still separate?"
+assert np.mean(r2["s8"]) >= 0.5, "the network must explain at least half of the variance of S8 on unseen seeds"
+assert np.mean(r2["s8"]) < 0.99 or sigma_e == 0, "too good for noisy maps: are the splits still separate?"
 assert 0.4 < slope < 1.1
-assert network.count_weights(trained.model) < 500_000
+assert beyond["blind above"] < beyond["reference"] or small_steps < 250, "a network must not extrapolate well"
+assert architecture != "Compact" or network.count_weights(trained.model) < 500_000

@@ -1,5 +1,7 @@
 """Networks: each layer against arithmetic, the layer table against what gradients see."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -87,6 +89,137 @@ def test_weights_follow_the_key():
     assert not np.array_equal(one["layers[1].weight"], other["layers[1].weight"])
 
 
+# Ribli18
+
+
+def test_ribli18_has_the_published_convolutions_weights_and_field():
+    model = network.Ribli18(key=key())
+    rows = network.table(model, 512)
+    assert sum(row.kind == "Convolution" for row in rows) == 18 and model.left_out == 0
+    assert sum(row.weights for row in rows if row.kind in ("Convolution", "Dense")) == 8_319_650
+    # Two numbers for each channel of the 17 convolutions with batch normalisation; their statistics are no weights.
+    assert network.count_weights(model) == 8_319_650 + 2 * 3968
+    assert network.receptive_field(model) == 348
+    assert [row.shape for row in rows if row.kind == "GlobalAverage"] == [(512,)]
+    assert [row.shape[0] for row in rows if row.kind == "AveragePool"] == [254, 125, 60, 28, 12]
+
+
+@pytest.mark.parametrize(("pixels", "left_out"), [(512, 0), (348, 0), (347, 5), (140, 5), (64, 11), (32, 11), (5, 16)])
+def test_ribli18_leaves_out_whole_blocks_for_small_maps_and_says_so(pixels, left_out):
+    model = network.Ribli18(width=2, pixels=pixels, key=key())
+    assert model.left_out == left_out
+    struct = jax.ShapeDtypeStruct((1, pixels, pixels), jnp.float32)
+    assert eqx.filter_eval_shape(model, struct).shape == (2,)
+    with pytest.raises(ValueError, match=r"^kappa is \d+ x \d+ pixels: must be >= (5|14|32|68|140|348) a side"):
+        eqx.filter_eval_shape(model, jax.ShapeDtypeStruct((1, 4, pixels), jnp.float32))
+
+
+def test_batch_statistics_are_those_of_the_batch_and_run_as_state():
+    layer, maps = network.BatchNorm(3, momentum=0.9, epsilon=0.0), 5 + 2 * image(8, 6, 6, 3)
+    layer = eqx.tree_at(lambda layer: (layer.weight, layer.bias), layer, (jnp.full(3, 2.0), jnp.full(3, 1.0)))
+    layer, state = network.with_state(layer)
+    out, state = jax.vmap(layer.learn, in_axes=(0, None), out_axes=(0, None), axis_name=network.BATCH_AXIS)(maps, state)
+    mean, variance = maps.mean((0, 1, 2)), maps.var((0, 1, 2))
+    np.testing.assert_allclose(out, 1 + 2 * (maps - mean) / np.sqrt(variance), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(state.get(layer.statistics)[0], 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(state.get(layer.statistics)[1], 0.9 + 0.1 * variance, rtol=1e-5)
+    frozen = network.frozen(layer, state)
+    expected = 1 + 2 * (maps[0] - 0.1 * mean) / np.sqrt(0.9 + 0.1 * variance)
+    np.testing.assert_allclose(frozen(maps[0]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_ribli18_is_frozen_into_layers_that_know_no_batch():
+    model, state = network.with_state(network.Ribli18(width=2, pixels=32, key=key()))
+    maps = image(4, 1, 32, 32)
+    learn = jax.vmap(
+        functools.partial(network.learn, model), in_axes=(0, None), out_axes=(0, None), axis_name=network.BATCH_AXIS
+    )
+    out, after = learn(maps, state)
+    assert out.shape == (4, 2)
+    assert not np.allclose(learn(3 * maps, state)[0], 3 * out, rtol=0.1), "the batch's own spread is divided out"
+    frozen = network.frozen(model, after)
+    kinds = [type(layer).__name__ for layer in frozen.layers]
+    assert "BatchNorm" not in kinds and kinds.count("Affine") == 6 and kinds[-3:] == ["ReLU", "GlobalAverage", "Dense"]
+    np.testing.assert_allclose(jax.vmap(frozen)(maps)[2], frozen(maps[2]), rtol=1e-4, atol=1e-6)
+
+
+# DeepLSS
+
+
+def test_deeplss_has_four_strided_convolutions_and_ten_residual_blocks():
+    model = eqx.filter_eval_shape(network.DeepLSS, key=key())
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("Convolution") == 4 and kinds.count("Residual") == 10
+    sizes = [leaf.size for leaf in jax.tree.leaves(model)]
+    kernels = 25 * 128 * (4 + 3 * 128) + 10 * 2 * 25 * 128 * 128
+    assert sum(sizes) == kernels + 24 * 128 + (16 * 128 + 1) * 5
+
+
+def test_deeplss_knows_places_and_refuses_another_size():
+    model = network.DeepLSS(bins=2, width=2, depth=1, pixels=32, key=key())
+    maps = image(2, 32, 32)
+    assert model(maps).shape == (5,) and not np.allclose(model(maps), model(maps[:, ::-1]), rtol=1e-3, atol=1e-6)
+    with pytest.raises(ValueError, match=r"^kappa is 33 x 33 pixels: this network was made for pixels = 32$"):
+        model(image(2, 33, 33))
+
+
+# Any network
+
+
+def small(name):
+    return network.make(name, bins=2, outputs=5, width=2, pixels=32, key=key())
+
+
+@pytest.mark.parametrize("name", network.NETWORKS)
+def test_all_networks_are_called_alike(name):
+    model = small(name)
+    assert model(image(2, 32, 32)).shape == (5,)
+    with pytest.raises(ValueError, match=r"^kappa has 3 bins: this network was made for bins = 2$"):
+        model(image(3, 32, 32))
+    assert all(row.weights >= 0 for row in network.table(model, 32))
+    assert network.table(model, 32)[-1].shape == (5,)
+
+
+@pytest.mark.parametrize("name", network.NETWORKS)
+def test_a_network_can_be_rebuilt_from_its_named_weights_in_another_framework(name):
+    """Here SciPy and NumPy: convolutions one pixel and channel at a time would be too slow for more."""
+    model = small(name)
+    named, maps = network.weights(model), image(2, 32, 32)
+    x = np.moveaxis(np.asarray(maps), 0, -1)
+    for n, layer in enumerate(model.layers):
+        x = rebuilt(layer, f"layers[{n}]", named, x)
+    np.testing.assert_allclose(model(maps), x, rtol=1e-3, atol=1e-5)
+
+
+def rebuilt(layer, name, named, x):
+    kind = type(layer).__name__
+    if kind == "Convolution":
+        w, stride = named[f"{name}.weight"], layer.stride
+        k = len(w)
+        if layer.padding == "SAME":
+            pads = [max((-(-n // stride) - 1) * stride + k - n, 0) for n in x.shape[:2]]
+            x = np.pad(x, [(p // 2, p - p // 2) for p in pads] + [(0, 0)])
+        windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(0, 1))[::stride, ::stride]
+        return np.einsum("yxcij,ijco->yxo", windows, w) + named[f"{name}.bias"]
+    if kind == "BatchNorm":
+        return x / np.sqrt(1 + layer.epsilon) * named[f"{name}.weight"] + named[f"{name}.bias"]
+    if kind == "Dense":
+        return x @ named[f"{name}.weight"] + named[f"{name}.bias"]
+    if kind == "Residual":
+        inner = x
+        for n, part in enumerate(layer.layers):
+            inner = rebuilt(part, f"{name}.layers[{n}]", named, inner)
+        return x + inner
+    if kind == "AveragePool":
+        return sum(x[a : len(x) // 2 * 2 : 2, b : x.shape[1] // 2 * 2 : 2] for a in (0, 1) for b in (0, 1)) / 4
+    return {
+        "ReLU": lambda x: np.maximum(x, 0),
+        "GlobalAverage": lambda x: x.mean((0, 1)),
+        "Flatten": np.ravel,
+        "ChannelsLast": lambda x: x,
+    }[kind](x)
+
+
 # The layer table
 
 
@@ -150,8 +283,15 @@ def test_bad_sizes_are_named(arguments, message):
         network.Compact(**arguments, key=key())
 
 
+def test_maps_too_small_for_any_block_are_named():
+    with pytest.raises(ValueError, match=r"^pixels = 4: must be >= 5$"):
+        network.Ribli18(pixels=4, key=key())
+    with pytest.raises(ValueError, match=r"^pixels = 8: must be >= 16$"):
+        network.DeepLSS(pixels=8, key=key())
+
+
 def test_unknown_things_are_named():
-    with pytest.raises(ValueError, match=r'^architecture = "Huge": must be one of Compact'):
+    with pytest.raises(ValueError, match=r'^architecture = "Huge": must be one of Compact, Ribli18, DeepLSS$'):
         network.make("Huge", key=key())
 
     class Odd(eqx.Module):

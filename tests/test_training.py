@@ -1,12 +1,7 @@
 """Training: it learns what can be learnt, ends in the same bits whatever happens on the way, and says what is wrong."""
 
 import functools
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+import re
 
 import equinox as eqx
 import jax
@@ -17,7 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wlbook import network, random, survey, training
+from wlbook import loop, network, random, survey, training
 
 
 def key(n=0):
@@ -137,7 +132,7 @@ def test_the_mean_over_copies_is_the_same_for_a_turned_map():
 
 
 def test_a_pass_takes_every_map_once_and_the_next_in_another_order():
-    order = [np.asarray(training._chosen(jnp.int32(n), 12, 4, key())) for n in range(6)]
+    order = [np.asarray(training.batches.order(12, 4, key())(n)) for n in range(6)]
     first, second = np.concatenate(order[:3]), np.concatenate(order[3:])
     assert sorted(first) == sorted(second) == list(range(12))
     assert not np.array_equal(first, second)
@@ -148,6 +143,58 @@ def test_same_seed_same_bits_and_another_seed_other_bits():
     one, two = (training.fit(data, **QUICK) for _ in range(2))
     assert bits(one) == bits(two)
     assert bits(training.fit(data, **QUICK | {"seed": 2})) != bits(one)
+
+
+@pytest.mark.parametrize("name", network.NETWORKS)
+def test_every_network_is_trained_saved_and_asked(name, tmp_path):
+    data, kappa = white_maps(side=32), white_maps(side=32)["kappa"].values[:3]
+    small = {"DeepLSS": {"width": 1}}.get(name, {})
+    trained = training.fit(data, **QUICK | {"steps": 3} | small, architecture=name, loss="likelihood")
+    trained.save(tmp_path)
+    back = training.Trained.load(tmp_path)
+    assert bits(back) == bits(trained)
+    answers = training.predict(back, kappa)
+    assert answers.shape == (3, 2) and np.isfinite(answers).all()
+    # The layers alone give the departure from the mean.
+    departure = network.run(back.layers, jnp.asarray(kappa[0]))
+    np.testing.assert_allclose(departure, answers[0] - back.target_mean, rtol=1e-3, atol=1e-5)
+    precision = np.asarray(back.precision(kappa[0]))
+    assert precision.shape == (2, 2) and (np.linalg.eigvalsh(precision) > 0).all()
+
+
+def test_precision_is_in_the_units_of_the_targets():
+    class Fixed(eqx.Module):
+        def __call__(self, kappa):
+            return jnp.array([0.0, 0.0, jnp.log(2.0), 0.0, 0.0])
+
+    reader = training.Trained(Fixed(), jnp.float32(1), jnp.zeros(2), jnp.array([0.1, 1.0]), {})
+    # Standardised precision 4 and 1; a target with spread 0.1 has a precision 100 times larger in its own units.
+    np.testing.assert_allclose(reader.precision(jnp.zeros((1, 8, 8))), [[400, 0], [0, 1]], rtol=1e-5)
+    plain = training.Trained(Fixed(), jnp.float32(1), jnp.zeros(5), jnp.ones(5), {})
+    with pytest.raises(ValueError, match=r'^this network predicts no precision: train with loss = "likelihood"$'):
+        plain.precision(jnp.zeros((1, 8, 8)))
+
+
+def test_what_lies_under_a_mask_is_neither_learnt_from_nor_asked():
+    data = white_maps()
+    mask = np.ones((16, 16), bool)
+    mask[:, :6] = False
+    hidden = data.copy(deep=True)
+    hidden["kappa"] = hidden["kappa"] * xr.DataArray(np.where(mask, 1, 9), dims=("y", "x")).astype(np.float32)
+    one, two = (training.fit(part, **QUICK, mask=mask) for part in (data, hidden))
+    assert bits(one) == bits(two)
+    asked = [
+        training.predictions(one, part["kappa"].values[:2], side=1.0, **NOISELESS, seed=0, mask=mask)
+        for part in (data, hidden)
+    ]
+    np.testing.assert_array_equal(*asked)
+
+
+def test_a_coarse_pixel_is_observed_where_all_of_it_is():
+    mask = np.ones((8, 8), bool)
+    mask[0, 0] = False
+    out = training.observe(jnp.ones((1, 8, 8)), key(), pixel=2.0, **NOISELESS, factor=2, mask=mask)
+    assert out[0, 0, 0] == 0 and np.count_nonzero(out) == 15
 
 
 def test_what_is_saved_comes_back_to_the_bit(tmp_path):
@@ -194,58 +241,7 @@ def test_a_coarse_network_is_asked_through_coarse_pixels():
     np.testing.assert_allclose(found, training.predict(trained, coarse), rtol=1e-5)
 
 
-# Killed and resumed
-
-_CHILD = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-import numpy as np
-import jax
-from test_training import bits, long_training
-trained = long_training(Path(sys.argv[1]))
-Path(sys.argv[2]).write_bytes(bits(trained))
-"""
-
-
-def long_training(checkpoint):
-    draw = np.random.default_rng(0)
-    return training.train(
-        network.Compact(width=2, key=key()),
-        draw.normal(size=(64, 1, 16, 16)).astype(np.float32),
-        draw.normal(size=(64, 2)).astype(np.float32),
-        steps=800,
-        batch=16,
-        learning_rate=1e-3,
-        observe=lambda kappa, key: kappa + 0.1 * jax.random.normal(key, kappa.shape),
-        checkpoint=checkpoint,
-        save_seconds=0.02,
-        key=key(5),
-    )
-
-
-@pytest.mark.slow
-def test_killed_and_resumed_training_ends_in_the_bits_of_undisturbed_training(tmp_path):
-    state = tmp_path / "kept" / "state.eqx"
-    command = [sys.executable, "-c", _CHILD.format(tests=str(Path(__file__).parent)), str(state.parent)]
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    reached = []
-    for kill in range(2):
-        before = state.stat().st_mtime_ns if state.exists() else 0
-        child = subprocess.Popen([*command, str(tmp_path / "unused")], env=environment)
-        deadline = time.monotonic() + 60
-        saves = 0
-        while saves < 3 + 3 * kill and child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-            if state.exists() and (now := state.stat().st_mtime_ns) != before:
-                before, saves = now, saves + 1
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        assert child.returncode == -signal.SIGKILL, "the training ended before it could be killed"
-        reached.append(state.read_bytes())
-    assert reached[0] != reached[1], "the second run did not go on"
-    subprocess.run([*command, str(tmp_path / "bits")], env=environment, check=True)
-    assert (tmp_path / "bits").read_bytes() == bits(long_training(None))
+# Checkpoints
 
 
 def test_a_checkpoint_of_other_arguments_is_refused(tmp_path):
@@ -285,6 +281,9 @@ def broken(name, index, value):
         (white_maps(), {"batch": 65}, "^batch = 65: must be 1 <= batch <= 64, the number of training maps$"),
         (white_maps(), {"steps": 0}, "^steps = 0: must be >= 1$"),
         (white_maps(), {"learning_rate": -1.0}, "^learning_rate = -1.0: must be > 0$"),
+        (white_maps(), {"patience": 0}, "^patience = 0: must be >= 1$"),
+        (white_maps(), {"precision": "int8"}, '^precision = "int8": must be one of float32, bfloat16$'),
+        (white_maps(), {"weight_decay": -1.0}, "^weight_decay = -1.0: must be >= 0$"),
         (white_maps(), {"n_gal": -1.0}, "^n_gal = -1.0: must be > 0"),
         (white_maps(), {"width": 0}, "^width = 0: must be 1 <= width"),
         (white_maps(), {"coarsen": 3}, "^coarsen = 3: must divide the map's side of 16 pixels$"),
@@ -297,23 +296,38 @@ def test_bad_input_is_named(data, changes, message):
 
 
 def test_a_diverged_loss_is_named_and_the_last_good_state_kept(tmp_path):
-    def explode(kappa, key):
-        return kappa / 0.0
-
     data = white_maps()["kappa"].values[:32]
     targets = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
-    common = dict(steps=4, batch=16, learning_rate=1e-3, checkpoint=tmp_path, save_seconds=0.0, key=key())
-    training.train(network.Compact(width=2, key=key()), data, targets, **common)
-    kept = (tmp_path / "state.eqx").read_bytes()
-    with pytest.raises(FloatingPointError, match=r"^loss = nan at step 0: training diverged .* is kept in"):
+    common = dict(steps=30, batch=16, optimiser="ribli18", learning_rate=1e6, save_seconds=0.0, key=key())
+    model = network.Compact(width=2, key=key())
+    with pytest.raises(
+        FloatingPointError, match=r"^loss = (nan|inf) at step .* the last good state is kept in"
+    ) as error:
+        training.train(model, 100 * data, targets, **common, checkpoint=tmp_path)
+    step, kept = (int(n) for n in re.findall(r"step (\d+)", str(error.value)))
+    assert 0 < kept <= step < 29
+    state = checkpoints_state(model, tmp_path)
+    assert int(state["done"]) == kept and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state["members"]))
+
+
+def checkpoints_state(model, folder):
+    trainer = loop._Trainer(
+        [model], training.Settings(30, 16, optimiser="ribli18"), None, loop.suited(16, False), [key()]
+    )
+    return eqx.tree_deserialise_leaves(folder / "state.eqx", trainer.initial(0, 0))
+
+
+def test_stopping_early_without_held_out_maps_is_refused():
+    with pytest.raises(ValueError, match=r"^patience = 3: stopping early needs held-out maps, and there are none"):
+        training.fit(white_maps(), **QUICK, patience=3)
+
+
+def test_a_loss_that_needs_more_outputs_is_refused():
+    data, targets = white_maps()["kappa"].values[:32], np.random.default_rng(0).normal(size=(32, 2))
+    with pytest.raises(ValueError, match=r'^outputs = 2: loss = "likelihood" needs 5 for 2 targets$'):
         training.train(
-            network.Compact(width=2, key=key()),
-            data,
-            targets,
-            observe=explode,
-            **common | {"checkpoint": tmp_path / "other"},
+            network.Compact(width=2, key=key()), data, targets, steps=1, batch=8, loss="likelihood", key=key()
         )
-    assert (tmp_path / "state.eqx").read_bytes() == kept and not (tmp_path / "other" / "state.eqx").exists()
 
 
 def test_predictions_name_what_is_wrong():

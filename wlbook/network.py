@@ -1,131 +1,109 @@
 """Convolutional networks from a convergence map to cosmological parameters.
 
-A network is a tuple of small layers, applied in order to an image `[y, x, channel]` (channels last: on a CPU that is
-the fast order). Whatever reads a network (the layer table, the receptive field, saliency rules) walks that tuple, so
-nothing is written down twice.
+A network is a tuple of small layers (`wlbook.layers`), applied in order. Whatever reads a network (the layer table, the
+receptive field, saliency rules) walks that tuple, so nothing is written down twice. All networks are called alike, with
+one map `[bin, y, x]`, and answer with one vector; `vmap` makes that a batch.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float, Key
 
+from wlbook.anatomy import Row, count_weights, effective_field, receptive_field, table, weights
+from wlbook.layers import (
+    BATCH_AXIS,
+    Affine,
+    AveragePool,
+    BatchNorm,
+    ChannelsLast,
+    Convolution,
+    Dense,
+    First,
+    Flatten,
+    GlobalAverage,
+    Layers,
+    ReLU,
+    Residual,
+    Scale,
+    run,
+)
 
-class Convolution(eqx.Module):
-    """A k x k convolution, zero-padded so that only the stride changes the image's size.
+__all__ = [
+    "BATCH_AXIS",
+    "NETWORKS",
+    "Affine",
+    "AveragePool",
+    "BatchNorm",
+    "ChannelsLast",
+    "Compact",
+    "Convolution",
+    "DeepLSS",
+    "Dense",
+    "First",
+    "Flatten",
+    "GlobalAverage",
+    "Layers",
+    "ReLU",
+    "Residual",
+    "Ribli18",
+    "Row",
+    "Scale",
+    "count_weights",
+    "effective_field",
+    "frozen",
+    "learn",
+    "make",
+    "receptive_field",
+    "run",
+    "table",
+    "weights",
+    "with_state",
+]
 
-    He initialisation: variance 2 / fan-in keeps the signal's size through ReLU layers (He et al. 2015).
+
+class Network(eqx.Module):
+    """Layers in a row, and the maps that they take.
+
+    Attributes:
+        layers: from a map `[bin, y, x]` to a vector.
+        bins: tomographic bins of a map.
+        outputs: length of the answer.
+        width: channels of the first layer.
     """
 
-    weight: Float[Array, "k k input output"]
-    bias: Float[Array, " output"]
-    stride: int = eqx.field(static=True)
+    layers: Layers
+    bins: int = eqx.field(static=True)
+    outputs: int = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+    widest: ClassVar[int]
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, gain: float = 1.0, key: Key[Array, ""]
-    ):
-        """Draw the weights; `gain` multiplies them."""
-        scale = gain * math.sqrt(2.0 / (kernel * kernel * inputs))
-        self.weight = scale * jax.random.normal(key, (kernel, kernel, inputs, outputs))
-        self.bias = jnp.zeros(outputs)
-        self.stride = stride
+    def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, " output"]:
+        """Predict from one map.
 
-    def __call__(self, image: Float[Array, "y x input"]) -> Float[Array, "y2 x2 output"]:
-        """Convolve one image."""
-        strides = (self.stride, self.stride)
-        order = ("NHWC", "HWIO", "NHWC")
-        return (
-            lax.conv_general_dilated(image[None], self.weight, strides, "SAME", dimension_numbers=order)[0] + self.bias
-        )
+        Raises:
+            ValueError: a map with another number of bins, or of a size that does not fit.
+        """
+        if kappa.shape[0] != self.bins:
+            raise ValueError(f"kappa has {kappa.shape[0]} bins: this network was made for bins = {self.bins}")
+        self.check_pixels(kappa.shape[1], kappa.shape[2])
+        return run(self.layers, kappa)
 
+    def check_pixels(self, y: int, x: int) -> None:
+        """Raise ValueError if maps of this size do not fit."""
+        raise NotImplementedError
 
-class ChannelsLast(eqx.Module):
-    """From the book's `[bin, y, x]` to the layers' `[y, x, channel]`."""
-
-    def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, "y x bin"]:
-        """Move the first axis to the end."""
-        return jnp.moveaxis(kappa, 0, -1)
+    def _settle(self, *, bins: int, outputs: int, width: int) -> None:
+        for name, value, most in (("bins", bins, 64), ("outputs", outputs, 1024), ("width", width, self.widest)):
+            if not 1 <= value <= most:
+                raise ValueError(f"{name} = {value}: must be 1 <= {name} <= {most}")
+        self.bins, self.outputs, self.width = bins, outputs, width
 
 
-class Scale(eqx.Module):
-    """A product with a constant, or with one constant for each entry of the last axis."""
-
-    weight: Float[Array, "*outputs"]
-
-    def __call__(self, image: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Multiply."""
-        return self.weight * image
-
-
-class ReLU(eqx.Module):
-    """max(0, x): a layer of its own, so that a saliency rule can replace it."""
-
-    def __call__(self, image: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Clip from below."""
-        return jax.nn.relu(image)
-
-
-class AveragePool(eqx.Module):
-    """The mean over squares of `size` pixels; a last row or column that fills no square is left out."""
-
-    size: int = eqx.field(static=True)
-
-    def __call__(self, image: Float[Array, "y x channel"]) -> Float[Array, "y2 x2 channel"]:
-        """Pool one image."""
-        y, x = (n // self.size for n in image.shape[:2])
-        squares = image[: y * self.size, : x * self.size].reshape(y, self.size, x, self.size, -1)
-        return squares.mean(axis=(1, 3))
-
-
-class Residual(eqx.Module):
-    """x + layers(x): the layers learn a correction (He et al. 2016)."""
-
-    layers: tuple[Callable[[Any], Any], ...]
-
-    def __call__(self, image: Float[Array, "y x channel"]) -> Float[Array, "y x channel"]:
-        """Add the branch to its input."""
-        return image + run(self.layers, image)
-
-
-class GlobalAverage(eqx.Module):
-    """The mean of every channel over the image: what remains is a statistic of the map, whatever the map's size."""
-
-    def __call__(self, image: Float[Array, "y x channel"]) -> Float[Array, " channel"]:
-        """Average one image."""
-        return image.mean(axis=(0, 1))
-
-
-class Dense(eqx.Module):
-    """An affine map of a vector."""
-
-    weight: Float[Array, "input output"]
-    bias: Float[Array, " output"]
-
-    def __init__(self, inputs: int, outputs: int, *, gain: float = 1.0, key: Key[Array, ""]):
-        """Draw the weights with variance gain^2 / inputs."""
-        self.weight = gain / math.sqrt(inputs) * jax.random.normal(key, (inputs, outputs))
-        self.bias = jnp.zeros(outputs)
-
-    def __call__(self, vector: Float[Array, " input"]) -> Float[Array, " output"]:
-        """Multiply and shift."""
-        return vector @ self.weight + self.bias
-
-
-def run(layers: Sequence[Callable[[Any], Any]], image: Any) -> Any:
-    """Apply layers in order."""
-    for layer in layers:
-        image = layer(image)
-    return image
-
-
-class Compact(eqx.Module):
+class Compact(Network):
     """A residual network small enough to be trained on a laptop while the reader waits.
 
     A 5 x 5 convolution of stride 2, then three stages of one widening convolution and one residual block, with 2 x 2
@@ -133,11 +111,8 @@ class Compact(eqx.Module):
     that map alone. Any map of at least `smallest` pixels a side is accepted.
     """
 
-    layers: tuple[Callable[[Any], Any], ...]
-    bins: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    width: int = eqx.field(static=True)
     smallest: ClassVar[int] = 16
+    widest: ClassVar[int] = 32
 
     def __init__(self, *, bins: int = 1, outputs: int = 2, width: int = 16, key: Key[Array, ""]):
         """Draw the initial weights.
@@ -151,17 +126,8 @@ class Compact(eqx.Module):
         Raises:
             ValueError: naming the argument that is out of range.
         """
-        for name, value, largest in (("bins", bins, 64), ("outputs", outputs, 1024), ("width", width, 32)):
-            if not 1 <= value <= largest:
-                raise ValueError(f"{name} = {value}: must be 1 <= {name} <= {largest}")
+        self._settle(bins=bins, outputs=outputs, width=width)
         keys = iter(jax.random.split(key, 10))
-        self.bins, self.outputs, self.width = bins, outputs, width
-
-        def block(channels: int) -> Residual:
-            # The last convolution of a branch starts near zero, so that the network starts shallow and deepens.
-            inner = Convolution(channels, channels, 3, key=next(keys))
-            return Residual((inner, ReLU(), Convolution(channels, channels, 3, gain=0.1, key=next(keys))))
-
         self.layers = (
             ChannelsLast(),
             Convolution(bins, width, 5, stride=2, key=next(keys)),
@@ -169,164 +135,209 @@ class Compact(eqx.Module):
             AveragePool(2),
             Convolution(width, 2 * width, 3, key=next(keys)),
             ReLU(),
-            block(2 * width),
+            _block(2 * width, 3, keys),
             ReLU(),
             AveragePool(2),
             Convolution(2 * width, 4 * width, 3, key=next(keys)),
             ReLU(),
-            block(4 * width),
+            _block(4 * width, 3, keys),
             ReLU(),
             GlobalAverage(),
             Dense(4 * width, outputs, gain=0.1, key=next(keys)),
         )
 
-    def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, " output"]:
-        """Predict from one map.
+    def check_pixels(self, y: int, x: int) -> None:
+        """Raise ValueError for a map that the strides would use up."""
+        if min(y, x) < self.smallest:
+            raise ValueError(f"kappa is {y} x {x} pixels: must be >= {self.smallest} a side")
+
+
+class Ribli18(Network):
+    """The network of paper A's lineage (Ribli et al. 2019): 18 valid convolutions, 8,319,650 weights for 512^2 maps.
+
+    Six blocks of two to five convolutions with 2 x 2 average pools between them, a global average and a dense layer.
+    Each convolution is followed by batch normalisation and a ReLU, the last by a ReLU only. Valid convolutions use a
+    small map up before the end: whole blocks are then left out from behind, and `left_out` says how many
+    convolutions that is (none from 348 pixels on, 11 at 64). With blocks left out it is another, shallower network.
+    """
+
+    pixels: int = eqx.field(static=True)
+    widest: ClassVar[int] = 64
+    # (kernel, channels in units of the first layer's) of every convolution, block by block
+    blocks: ClassVar[tuple[tuple[tuple[int, int], ...], ...]] = (
+        ((3, 1), (3, 1)),
+        ((3, 2), (3, 2)),
+        ((3, 4), (1, 2), (3, 4)),
+        ((3, 8), (1, 4), (3, 8)),
+        ((3, 16), (1, 8), (3, 16)),
+        ((3, 16), (1, 8), (3, 16), (1, 8), (3, 16)),
+    )
+
+    def __init__(self, *, bins: int = 1, outputs: int = 2, width: int = 32, pixels: int = 512, key: Key[Array, ""]):
+        """Draw the initial weights.
+
+        Args:
+            bins: tomographic bins of a map, >= 1.
+            outputs: numbers to predict, >= 1.
+            width: channels of the first layer, 1 <= width <= 64; the paper's is 32.
+            pixels: side of the maps, which decides how many blocks fit, >= 5; larger maps are accepted too.
+            key: of the initial weights.
 
         Raises:
-            ValueError: a map with another number of bins, or with fewer than `smallest` pixels a side.
+            ValueError: naming the argument that is out of range.
         """
-        if kappa.shape[0] != self.bins:
-            raise ValueError(f"kappa has {kappa.shape[0]} bins: this network was made for bins = {self.bins}")
-        if min(kappa.shape[1:]) < self.smallest:
-            raise ValueError(f"kappa is {kappa.shape[1]} x {kappa.shape[2]} pixels: must be >= {self.smallest} a side")
-        return run(self.layers, kappa)
+        self._settle(bins=bins, outputs=outputs, width=width)
+        kept = [number for number in range(1, len(self.blocks) + 1) if self._smallest(number) <= pixels]
+        if not kept:
+            raise ValueError(f"pixels = {pixels}: must be >= {self._smallest(1)}")
+        self.pixels = pixels
+        layers: list[Any] = [ChannelsLast()]
+        channels = bins
+        for number, block in enumerate(self.blocks[: kept[-1]]):
+            layers += [AveragePool(2)] if number else []
+            for kernel, units in block:
+                key, mine = jax.random.split(key)
+                layers.append(Convolution(channels, units * width, kernel, padding="VALID", key=mine))
+                channels = units * width
+                layers += [BatchNorm(channels), ReLU()]
+        del layers[-2]  # the last convolution goes without
+        self.layers = (*layers, GlobalAverage(), Dense(channels, outputs, key=key))
+
+    @property
+    def left_out(self) -> int:
+        """How many of the 18 convolutions these maps are too small for."""
+        made = sum(isinstance(layer, Convolution) for layer in self.layers)
+        return sum(len(block) for block in self.blocks) - made
+
+    def check_pixels(self, y: int, x: int) -> None:
+        """Raise ValueError for a map that the convolutions would use up."""
+        smallest = self._smallest(1 + sum(isinstance(layer, AveragePool) for layer in self.layers))
+        if min(y, x) < smallest:
+            raise ValueError(f"kappa is {y} x {x} pixels: must be >= {smallest} a side for this network")
+
+    @classmethod
+    def _smallest(cls, number: int) -> int:
+        """Side of the smallest map for the first `number` blocks [pixels]."""
+        side = 1
+        for index, block in reversed(list(enumerate(cls.blocks[:number]))):
+            side += sum(kernel - 1 for kernel, _ in block)
+            side *= 2 if index else 1
+        return side
 
 
-NETWORKS = {"Compact": Compact}
+class DeepLSS(Network):
+    """The network of paper B (Kacprzak & Fluri 2022): wide residual blocks on a few pixels, for tomographic bins.
+
+    Four 5 x 5 convolutions of stride 2, ten residual blocks of two 5 x 5 convolutions each, no normalisation, and a
+    dense layer on all that is left of the image. It answers with the means of n parameters and the n (n + 1) / 2
+    entries of the Cholesky factor of their precision (see `losses.likelihood`).
+    """
+
+    pixels: int = eqx.field(static=True)
+    depth: int = eqx.field(static=True)
+    widest: ClassVar[int] = 256
+
+    def __init__(
+        self,
+        *,
+        bins: int = 4,
+        outputs: int = 5,
+        width: int = 128,
+        pixels: int = 64,
+        depth: int = 10,
+        key: Key[Array, ""],
+    ):
+        """Draw the initial weights.
+
+        Args:
+            bins: tomographic bins of a map, >= 1.
+            outputs: length of the answer, >= 1; n + n (n + 1) / 2 for n parameters.
+            width: channels of every convolution, 1 <= width <= 256; the paper's is 128.
+            pixels: side of the maps, >= 16.
+            depth: residual blocks, >= 0; the paper's is 10.
+            key: of the initial weights.
+
+        Raises:
+            ValueError: naming the argument that is out of range.
+        """
+        self._settle(bins=bins, outputs=outputs, width=width)
+        for name, value, least in (("pixels", pixels, 16), ("depth", depth, 0)):
+            if value < least:
+                raise ValueError(f"{name} = {value}: must be >= {least}")
+        self.pixels, self.depth = pixels, depth
+        keys = iter(jax.random.split(key, 5 + 2 * depth))
+        layers: list[Any] = [ChannelsLast()]
+        for inputs in (bins, width, width, width):
+            layers += [Convolution(inputs, width, 5, stride=2, key=next(keys)), ReLU()]
+        for _ in range(depth):
+            layers += [_block(width, 5, keys), ReLU()]
+        features = (-(-pixels // 16)) ** 2 * width
+        self.layers = (*layers, Flatten(), Dense(features, outputs, gain=0.1, key=next(keys)))
+
+    def check_pixels(self, y: int, x: int) -> None:
+        """Raise ValueError for maps of another size: the dense layer has one weight for each place."""
+        if (y, x) != (self.pixels, self.pixels):
+            raise ValueError(f"kappa is {y} x {x} pixels: this network was made for pixels = {self.pixels}")
 
 
-def make(architecture: str, *, key: Key[Array, ""], **arguments) -> eqx.Module:
+def _block(channels: int, kernel: int, keys: Iterator[Array]) -> Residual:
+    # The last convolution of a branch starts near zero, so that the network starts shallow and deepens.
+    inner = Convolution(channels, channels, kernel, key=next(keys))
+    return Residual((inner, ReLU(), Convolution(channels, channels, kernel, gain=0.1, key=next(keys))))
+
+
+NETWORKS = {"Compact": Compact, "Ribli18": Ribli18, "DeepLSS": DeepLSS}
+
+
+def make(architecture: str, *, pixels: int | None = None, key: Key[Array, ""], **arguments) -> Network:
     """A network by name, as profiles and saved weights name it.
 
+    Args:
+        architecture: a name in `NETWORKS`.
+        pixels: side of the maps, for networks whose layers depend on it; others leave it unread.
+        key: of the initial weights.
+        arguments: of that network; None means its own default.
+
     Raises:
-        ValueError: no network of that name.
+        ValueError: no network of that name, or an argument out of range.
     """
     if architecture not in NETWORKS:
         raise ValueError(f'architecture = "{architecture}": must be one of {", ".join(NETWORKS)}')
-    return NETWORKS[architecture](key=key, **arguments)
+    kind = NETWORKS[architecture]
+    if "pixels" in kind.__dataclass_fields__:
+        arguments["pixels"] = pixels
+    return kind(key=key, **{name: value for name, value in arguments.items() if value is not None})
 
 
-def count_weights(model: eqx.Module) -> int:
-    """How many trainable numbers a model holds."""
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+# Batch statistics
 
 
-def weights(model: eqx.Module) -> dict[str, np.ndarray]:
-    """The weights as named arrays, `layers[0].weight` and so on, so that any other framework can rebuild the model.
+def with_state(model: Any) -> tuple[Any, eqx.nn.State]:
+    """A freshly made network apart from its batch statistics, which are Equinox state; most networks have none."""
+    return eqx.nn.make_with_state(lambda: model)()
 
-    Convolutions are `[y, x, input, output]` (cross-correlation, zero padding), dense layers `[input, output]`.
+
+def learn(model: Any, kappa: Float[Array, "bin y x"], state: eqx.nn.State) -> tuple[Array, eqx.nn.State]:
+    """The answer to one map of a training batch, and the running statistics after it.
+
+    Call it under `jax.vmap(..., in_axes=(0, None), out_axes=(0, None), axis_name=BATCH_AXIS)`. A model without
+    `BatchNorm` is just called.
     """
-    leaves, _ = jax.tree.flatten_with_path(eqx.filter(model, eqx.is_inexact_array))
-    return {jax.tree_util.keystr(path).lstrip("."): np.asarray(leaf) for path, leaf in leaves}
+    if not any(_is_norm(node) for node in jax.tree.leaves(model, is_leaf=_is_norm)):
+        return model(kappa), state
+    image: Any = kappa
+    for layer in model.layers:
+        if isinstance(layer, BatchNorm):
+            image, state = layer.learn(image, state)
+        else:
+            image = layer(image)
+    return image, state
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a network's layer table.
-
-    Attributes:
-        kind: class of the layer.
-        text: what to write beside it, for example `3 x 3, 32`.
-        depth: 0 for the trunk, 1 inside a residual block.
-        shape: of the layer's output, `(y, x, channel)` or `(channel,)`.
-        weights: trainable numbers.
-        receptive_field: side of the square of input pixels that one output pixel sees [pixels]; -1 is the whole map.
-        step: distance of neighbouring output pixels [input pixels].
-    """
-
-    kind: str
-    text: str
-    depth: int
-    shape: tuple[int, ...]
-    weights: int
-    receptive_field: int
-    step: int
+def frozen(model: Any, state: eqx.nn.State) -> Any:
+    """The model with `Affine` layers for its batch statistics: from now on a map's answer depends on that map alone."""
+    return jax.tree.map(lambda node: node.frozen(state) if _is_norm(node) else node, model, is_leaf=_is_norm)
 
 
-def table(model: eqx.Module, pixels: int) -> list[Row]:
-    """What each layer does to a map of `pixels` x `pixels`, read from the model itself.
-
-    Args:
-        model: any network of this module.
-        pixels: side of the map [pixels].
-
-    Raises:
-        ValueError: a layer that has no entry here.
-    """
-    bins = getattr(model, "bins", 1)
-    layers: Any = model.layers  # pyright: ignore[reportAttributeAccessIssue]
-    rows, _, _, _ = _walk(layers, (bins, pixels, pixels), 1, 1, 0)
-    return rows
-
-
-def receptive_field(model: eqx.Module) -> int:
-    """Side of the square of input pixels that one pixel sees just before the global average [pixels]."""
-    return max(row.receptive_field for row in table(model, 64))
-
-
-def effective_field(
-    layers: Sequence[Callable[[Any], Any]], kappa: Float[Array | np.ndarray, "map bin y x"], share: float = 0.9
-) -> int:
-    """Side of the smallest centred square that holds `share` of a pixel's squared sensitivity, over maps [pixels].
-
-    Args:
-        layers: the first layers of a network, ending in an image.
-        kappa: maps as the network is shown them; the pixel looked at is the one in the middle.
-        share: 0 < share < 1.
-
-    Raises:
-        ValueError: a share out of range.
-    """
-    if not 0 < share < 1:
-        raise ValueError(f"share = {share}: must be > 0 and < 1")
-
-    @jax.jit
-    @jax.vmap
-    def sensitivity(kappa: Array, signs: Array) -> Array:
-        def middle(kappa: Array) -> Array:
-            image = run(layers, kappa)
-            return signs @ image[image.shape[0] // 2, image.shape[1] // 2]
-
-        return jax.grad(middle)(kappa) ** 2
-
-    channels = eqx.filter_eval_shape(run, tuple(layers), jnp.asarray(kappa[0])).shape[-1]
-    # Channels are mixed with random signs: the mean square over maps is then the sum over channels.
-    signs = jax.random.rademacher(jax.random.key(0), (len(kappa), channels), jnp.float32)
-    squared = np.asarray(sensitivity(jnp.asarray(kappa), signs)).sum(axis=(0, 1))
-    y, x = (np.arange(n) + 0.5 for n in squared.shape)
-    seen = squared > 0
-    # Pixels of a strided layer sit between input pixels: the centre is that of the sensitivity itself.
-    middle = [(squared.sum(axis=1 - axis) * (y, x)[axis]).sum() / squared.sum() for axis in (0, 1)]
-    distance = np.maximum(np.abs(y - middle[0])[:, None], np.abs(x - middle[1])[None, :])
-    order = np.argsort(distance[seen])
-    held = np.cumsum(squared[seen][order]) / squared.sum()
-    return round(2 * float(distance[seen][order][np.searchsorted(held, share)]) + 1)
-
-
-def _walk(
-    layers: Sequence[Any], shape: tuple[int, ...], field: int, step: int, depth: int
-) -> tuple[list[Row], tuple[int, ...], int, int]:
-    """The rows of `layers`, with the shape, receptive field and step behind the last of them."""
-    rows = []
-    for layer in layers:
-        kind, text, inner = type(layer).__name__, "", []
-        if isinstance(layer, Convolution):
-            kernel, _, _, outputs = layer.weight.shape
-            text = f"{kernel} x {kernel}, {outputs}" + (f", stride {layer.stride}" if layer.stride > 1 else "")
-            field, step = field + (kernel - 1) * step, step * layer.stride
-        elif isinstance(layer, AveragePool):
-            text = f"{layer.size} x {layer.size}"
-            field, step = field + (layer.size - 1) * step, step * layer.size
-        elif isinstance(layer, Residual):
-            inner, _, field, _ = _walk(layer.layers, shape, field, step, depth + 1)
-        elif isinstance(layer, GlobalAverage):
-            field = -1
-        elif isinstance(layer, Dense):
-            text = f"{layer.weight.shape[0]} to {layer.weight.shape[1]}"
-        elif not isinstance(layer, ReLU | ChannelsLast | Scale):
-            raise ValueError(f"layer {kind}: its receptive field is not known to network.table")
-        shape = eqx.filter_eval_shape(layer, jax.ShapeDtypeStruct(shape, jnp.float32)).shape  # pyright: ignore
-        own = 0 if inner else count_weights(layer)
-        rows += [*inner, Row(kind, text, depth, shape, own, field, step)]
-    return rows, shape, field, step
+def _is_norm(node: Any) -> bool:
+    return isinstance(node, BatchNorm)

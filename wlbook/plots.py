@@ -147,7 +147,8 @@ def layers(rows: Sequence[Any], pixel: float) -> Figure:
         rows: from `network.table`.
         pixel: pixel side of the input [arcmin].
     """
-    shown = [row for row in rows if row.depth == 0 and row.kind not in ("ChannelsLast", "ReLU", "Scale")]
+    pixelwise = ("Affine", "BatchNorm", "ChannelsLast", "ReLU", "Scale")
+    shown = [row for row in rows if row.depth == 0 and row.kind not in pixelwise]
     figure, axis = plt.subplots(figsize=(7.6, 3.2))
     colors = {"Convolution": PALETTE[0], "Residual": PALETTE[2], "AveragePool": PALETTE[4], "Dense": PALETTE[1]}
     names = {"AveragePool": "average pool", "GlobalAverage": "global average"}

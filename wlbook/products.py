@@ -5,11 +5,12 @@ page also runs alone.
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import xarray as xr
 
-from wlbook import chapters, training
+from wlbook import chapters, degradation, training
 from wlbook import maps as wl_maps
 from wlbook.store import Store
 from wlbook.training import Trained
@@ -37,3 +38,22 @@ def network(store: Store, data: xr.Dataset, **changes: Any) -> Trained:
     """
     settings = _accepted_by(training.fit, chapters.parameters("03_network")) | changes
     return store.make(training.fit, data=data, **settings)
+
+
+def null_network(store: Store, data: xr.Dataset, **changes: Any) -> Trained:
+    """The null: chapter 3's network, trained on Gaussian fields with the spectra of `data`, noise included.
+
+    Every map's phases are drawn anew at every step, so nothing but its power spectrum can be learnt. Ask it through
+    `gaussian` too, or show it what the other network sees and compare.
+
+    Args:
+        store: where the trained network is kept.
+        data: the maps, from `maps`.
+        changes: as in `network`.
+    """
+    return network(store, data, **{"transform": gaussian(data)} | changes)
+
+
+def gaussian(data: xr.Dataset) -> Callable[..., Any]:
+    """The degradation that turns observed maps into Gaussian fields with their spectra."""
+    return degradation.parse("randomize_phases", side=float(data.attrs["side"]))
