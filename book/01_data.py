@@ -16,7 +16,9 @@
 # **The cost.** {glue:text}`data-cost`.
 
 # %% tags=["parameters"]
-source = "simulate"  # where the maps come from; one of "simulate"
+source = "simulate"  # where the maps come from: "simulate", or a folder of FITS maps; any text
+bad_files = "refuse"  # what to do about a file of that folder that cannot be used; one of "refuse", "skip"
+design = "paper-a"  # whose plane of models, and whose observed sky; one of "paper-a", "paper-b"
 n_models = 24  # models of the design, each with a box to train on and one to test on; 1 <= n_models <= 512
 n_maps = 64  # maps from each box; 2 <= n_maps <= 4096
 n_fiducial = 4  # further boxes at the fiducial, the observed sky; 1 <= n_fiducial <= 512
@@ -25,10 +27,17 @@ pixels = 64  # per side of a map; 16 <= pixels <= 1024
 box = 240.0  # side of a simulated box [Mpc/h]; 50 <= box <= 2000
 particles = 64  # per side of a box, even; 16 <= particles <= 1024
 steps = 12  # of a simulation, from a = 0.1 to today; 6 <= steps <= 200
-source_redshift = 1.0  # of the galaxies whose shapes are measured; 0 < source_redshift < 8
+sources = "plane"  # galaxies: "plane", "stage-iii" (four bins), or a file with columns z, n_1, n_2 ...; any text
+source_redshift = 1.0  # of the plane of galaxies; 0 < source_redshift < 8
+method = "multi-plane"  # light bent at every plane, or straight rays; one of "multi-plane", "born"
+a_ia = 0.0  # amplitude of intrinsic alignments; -6 <= a_ia <= 6
+eta = 0.0  # their slope with redshift; -5 <= eta <= 7
+n_second = 0  # further boxes at (0.309, 0.816), paper A's second test; 0 <= n_second <= 512
 n_gal = 30.0  # source density, for the figure of noise [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, both components; 0 <= sigma_e <= 1
 smoothing = 3.3  # standard deviation of the Gaussian smoothing [arcmin]; 0 <= smoothing <= 30
+mask = "holes:0.1:6"  # of the figure of noise: "none", "holes:SHARE:RADIUS" in arcmin, or a file; any text
+rungs = 5  # of the convergence ladder, each a box made anew; 0 <= rungs <= 5
 seed = 1  # of everything random; 0 <= seed < 2000
 
 # %% tags=["hide-input"]
@@ -36,13 +45,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from myst_nb import glue
 
-from wlbook import cosmology, degradation, lensing, maps, plots, random, statistics, survey
+from wlbook import cosmology, degradation, ladder, lensing, maps, plots, random, statistics, survey, theory
+from wlbook import sources as galaxies
 from wlbook.cosmology import Cosmology
 from wlbook.store import Store
 
 plots.use_style()
 store = Store()
-fiducial = Cosmology(*cosmology.FIDUCIAL)
+simulated = source == "simulate"
+fiducial = Cosmology(*cosmology.CENTRES[design])
+bins = galaxies.named(sources, source_redshift)
 
 # %% [markdown]
 # ## From matter to kappa
@@ -61,13 +73,17 @@ fiducial = Cosmology(*cosmology.FIDUCIAL)
 # We need $\delta$ along some 2400 Mpc/h, and a box is a tenth of that. So the path is cut into {term}`planes <plane>`.
 # For each, every map takes a slab of the box at the time the light crossed it, along a random axis, shifted and flipped
 # at random. The one box is seen again and again, each time from elsewhere.
+#
+# Light does not travel straight: each plane bends it a little, so that it meets the next one elsewhere, and shears the
+# bundle it came in. We follow bundles through all planes ({term}`ray tracing`, {cite}`hilbert2009`), as paper A did. The
+# formula above is what remains if the bending is left out (Born's approximation).
 
 # %% mystnb={"image": {"alt": "The light cone from us to the source drawn to scale, the planes along it, a square of the box's size, and the lensing efficiency above"}, "figure": {"name": "fig-data-cone", "caption": "The path of light, to scale in both directions. Shaded: what one map sees. Vertical lines: the middles of the planes. Squares: the box, wider than the field everywhere. Above: how strongly matter at each distance lenses the source, relative to the best place."}}
-cone = lensing.light_cone(fiducial, box=box, steps=steps, source_redshift=source_redshift)
-far = cosmology.distance(fiducial, np.array([source_redshift]))
-weight = lensing.efficiency(fiducial.omega_m, cone.distance, cone.scale_factor, far)[:, 0]
+far = bins.distances(fiducial)[-1:]
+cone = lensing.light_cone(fiducial, box=box, steps=steps, source_redshift=float(bins.redshift.max()))
+weight = lensing.efficiency(fiducial, cone.distance, cone.scale_factor, bins)
 figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.2), sharex=True, height_ratios=[1, 1.1])
-_ = top.plot(cone.distance, weight / weight.max(), marker=".")
+_ = top.plot(cone.distance, weight / weight.max(axis=0), marker=".")
 _ = top.set(ylabel="lensing weight", ylim=(0, 1.1))
 edge = far[0] * np.array([0, 1]), far[0] * np.tan(np.deg2rad(side) / 2) * np.array([0, 1])
 _ = bottom.fill_between(edge[0], -edge[1], edge[1], color=plots.PALETTE[5], alpha=0.5, linewidth=0)
@@ -84,10 +100,10 @@ _ = bottom.set(xlabel="comoving distance [Mpc/h]", ylabel="[Mpc/h]", aspect="equ
 # $S_8 = \sigma_8 \sqrt{\Omega_m / 0.3}$ are universes that a lensing map can hardly tell apart.
 
 # %% mystnb={"image": {"alt": "Points of the design in the plane of Omega_m and sigma_8, with the fiducial marked and lines of equal S_8"}, "figure": {"name": "fig-data-design", "caption": "The simulated models, and the fiducial (cross) that plays the observed sky. Dashed: lines of equal S8. A larger design holds every smaller one."}}
-models = cosmology.design(n_models)
+models = cosmology.design(n_models, centre=cosmology.CENTRES[design])
 figure, axis = plt.subplots(figsize=(5.4, 3.8))
 _ = axis.plot(*models.T, "o", markersize=5)
-_ = axis.plot(*cosmology.FIDUCIAL, "kx", markersize=9)
+_ = axis.plot(fiducial.omega_m, fiducial.sigma_8, "kx", markersize=9)
 omega_m = np.linspace(*cosmology.DESIGN_RANGE[0], 50)
 for s_8 in (0.5, 0.75, 1.0, 1.25):
     _ = axis.plot(omega_m, s_8 / cosmology.s_8(omega_m, 1.0), "--", color="0.6", linewidth=0.8)
@@ -102,27 +118,128 @@ _ = axis.set(xlabel=r"$\Omega_m$", ylabel=r"$\sigma_8$", ylim=(0.95 * 0.5, 1.03 
 
 # %%
 data = maps.make(
-    source=source, n_models=n_models, n_maps=n_maps, n_fiducial=n_fiducial, side=side, pixels=pixels, box=box,
-    particles=particles, steps=steps, source_redshift=source_redshift, seed=seed, call=store.make,
+    source=source, bad_files=bad_files, design=design, n_models=n_models, n_maps=n_maps, n_fiducial=n_fiducial,
+    side=side, pixels=pixels, box=box, particles=particles, steps=steps, sources=sources,
+    source_redshift=source_redshift, method=method, a_ia=a_ia, eta=eta, n_second=n_second, seed=seed, call=store.make,
 )  # fmt: skip
+side, pixels = float(data.attrs["side"]), data.sizes["x"]  # of a folder, its own
 pixel, trusted_ell = float(data.attrs["pixel"]), float(data.attrs["trusted_ell"])
 observed, train = maps.select(data, "fiducial"), maps.select(data, "train")
 
 # %% mystnb={"image": {"alt": "Kappa maps of six models in order of S8 on one colour scale"}, "figure": {"name": "fig-data-models", "caption": "One map from each of up to six models, in order of S8, on one scale. More clumped universes have brighter peaks and emptier voids."}}
 first = train.isel(map=np.unique(train["model"], return_index=True)[1])
 order = np.argsort(cosmology.s_8(first["omega_m"].values, first["sigma_8"].values))
-shown = first.isel(map=order[np.unique(np.linspace(0, n_models - 1, 6).astype(int))])
+shown = first.isel(map=order[np.unique(np.linspace(0, len(order) - 1, 6).astype(int))])
 titles = [
     rf"$\Omega_m$ {m:.2f}, $\sigma_8$ {s:.2f}" for m, s in zip(shown.omega_m.values, shown.sigma_8.values, strict=True)
 ]
 _ = plots.map_panels(list(shown["kappa"].values[:, 0]), titles, side=side)
 
 # %% [markdown]
-# ## How fine may we look?
+# ## Where the galaxies are
 #
-# A particle mesh blurs matter over its cells, and particles are few. The rule we use trusts wavenumbers up to a third
+# One plane of galaxies is what paper A has. A survey sees them spread over redshift, and sorts them into
+# {term}`bins <bin>` by their colours, with errors. Nearer bins are lensed less, by nearer matter. And galaxies are not
+# round on average: the tides of the matter around them stretch them a little, which looks like lensing
+# ({term}`intrinsic alignments`). Run this page with `-p sources=stage-iii` to have the four bins below in the maps, and
+# with `-p a_ia=1` for aligned ones.
+
+# %% mystnb={"image": {"alt": "Left, four overlapping bumps of galaxies over redshift. Right, ratio of power with alignments to power without, lowest for the nearest bin"}, "figure": {"name": "fig-data-bins", "caption": "Left: four tomographic bins like those of today's surveys. Right: what intrinsic alignments of amplitude 1 do to the power spectrum of each bin and to that of the nearest with the farthest, from theory."}}
+stage_iii, ell = galaxies.smail(), np.geomspace(100, 3000, 30)
+plain, aligned = (
+    cosmology.convergence_power(fiducial, ell, stage_iii.tables(), a_ia=amplitude) for amplitude in (0.0, 1.0)
+)
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
+_ = left.plot(stage_iii.redshift, stage_iii.share.T / galaxies.STEP)
+_ = left.set(xlabel="redshift", ylabel="galaxies per unit redshift")
+for pair, label in ((0, "bin 1"), (4, "bin 2"), (7, "bin 3"), (9, "bin 4"), (3, "bins 1 and 4")):
+    _ = right.plot(
+        ell, aligned[pair] / plain[pair], "--" if pair == 3 else "-", color=None if pair != 3 else "0.4", label=label
+    )
+_ = right.set(xscale="log", xlabel="ell", ylabel="power with alignments / without")
+_ = right.legend(fontsize="small")
+
+# %% [markdown]
+# ## Against theory
+#
+# The mean {term}`power spectrum` of kappa follows from the matter spectrum without any simulation. We take halofit
+# {cite}`takahashi2012` from CCL {cite}`chisari2019`, which is itself good to about 5 %, and ask what it predicts for
+# *these* maps: a square field whose edges do not meet, with few waves in a bin, behind planes that were cut from the box
+# without regard to each other. The lower panel is the ratio to that theory for every box of every model; its mean and
+# the error of the mean over boxes are what counts.
+#
+# A particle mesh blurs matter over its cells, and particles are few. The rule we use trusts wavenumbers up to a quarter
 # of the mesh's Nyquist wavenumber. Seen at the distance that lenses most, that is an {term}`ell` of
 # {glue:text}`data-trusted-ell`: waves longer than {glue:text}`data-trusted-arcmin` arcmin.
+
+# %%
+ratios = np.concatenate([[1.2, 1.4], np.full(40, 1.3)])  # wide enough that every bin holds a wave of the field
+ell_edges = 360 / side * np.cumprod(ratios)
+ell_edges = ell_edges[ell_edges < 180 * 60 / pixel]
+spectra = np.asarray(statistics.power_spectrum(data["kappa"].values[:, :1], side=side, ell_edges=ell_edges))[:, 0]
+boxes, where = np.unique(data["seed"].values, return_index=True)
+by_box = np.stack([spectra[data["seed"].values == number].mean(axis=0) for number in boxes])
+universes = [Cosmology(*one) for one in np.stack([data["omega_m"].values, data["sigma_8"].values], axis=1)[where]]
+look = {"side": side, "pixels": pixels, "ell_edges": ell_edges, "a_ia": a_ia, "eta": eta}
+nearest = (
+    galaxies.Sources(bins.redshift, bins.share[:1]) if simulated else galaxies.at(data.attrs["source_redshift"][0])
+)
+
+
+def expected(universe: Cosmology) -> np.ndarray:
+    """C_ell of the first bin, as these maps should show it."""
+    slab = float(cosmology.distance(universe, bins.redshift.max())) / len(cone.distance) if simulated else None
+    return theory.field_power(universe, nearest, slab=slab, **look)[0]
+
+
+in_theory = {one: expected(one) for one in dict.fromkeys(universes)}
+ratio = by_box / np.stack([in_theory[one] for one in universes])
+
+# %% mystnb={"image": {"alt": "Power spectrum of the fiducial maps with theory above, ratio of all boxes to theory below, trusted ell marked"}, "figure": {"name": "fig-data-spectrum", "caption": "Above: power spectrum of the fiducial maps, mean and error over boxes, with theory. Below: ratio to theory for all boxes (grey), and its mean with the error over boxes. Dashed: the trusted ell. Shaded: 5 %."}}
+ell, of_fiducial = np.sqrt(ell_edges[1:] * ell_edges[:-1]), np.isin(boxes, observed["seed"].values)
+mean, error = ratio.mean(axis=0), ratio.std(axis=0, ddof=1) / len(ratio) ** 0.5
+scale = ell * (ell + 1) / (2 * np.pi)
+figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 5), sharex=True, height_ratios=[1.3, 1])
+spread = by_box[of_fiducial].std(axis=0) / max(of_fiducial.sum() - 1, 1) ** 0.5
+_ = top.errorbar(ell, scale * by_box[of_fiducial].mean(axis=0), scale * spread, fmt="o", label="maps")
+_ = top.plot(ell, scale * in_theory[universes[int(np.argmax(of_fiducial))]], label="theory")
+_ = top.set(xscale="log", yscale="log", ylabel=r"$\ell(\ell+1)C_\ell/2\pi$")
+_ = top.legend()
+_ = bottom.plot(ell, ratio.T, color="0.8", linewidth=0.6, zorder=0)
+_ = bottom.errorbar(ell, mean, error, fmt="o")
+_ = bottom.axhspan(0.95, 1.05, color=plots.PALETTE[2], alpha=0.15, linewidth=0)
+for axis in (top, bottom):
+    _ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
+_ = bottom.tick_params(which="minor", labelbottom=False)
+_ = bottom.set(xlabel="ell", ylabel="maps / theory", ylim=(0, 2))
+_ = bottom.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
+
+# %% [markdown]
+# ## How far may we trust them?
+#
+# Theory cannot tell which of our shortcuts matters. So one fiducial box is made again and again with one thing changed,
+# the {term}`convergence ladder`. All boxes have the same waves to begin with, a finer one only has more of them: the
+# ratios below are almost free of chance (but for the planes: others are cut from the box when they are thinner or more).
+
+# %% mystnb={"image": {"alt": "Ratio of power spectra to that of the book's own setting, one line for each change, trusted ell marked"}, "figure": {"name": "fig-data-ladder", "caption": "Power spectrum of one fiducial box's maps with one thing changed, over that of the same box as in the book. Dashed: the trusted ell. Shaded: 5 %."}}
+names = list(ladder.RUNGS)[:rungs] if simulated else []
+steps_of = {}
+if names:
+    one_box = maps.specifications(
+        n_models=1, n_maps=n_maps, n_fiducial=1, side=side, pixels=pixels, box=box, particles=particles, steps=steps,
+        sources=sources, source_redshift=source_redshift, method=method, a_ia=a_ia, eta=eta, design=design, seed=seed,
+    )[-1]  # fmt: skip
+    climb = {"box": one_box, "ell_edges": ell_edges.tolist()}
+    steps_of = {name: store.make(ladder.rung, name=name, **climb) for name in ["as in the book", *names]}
+figure, axis = plt.subplots(figsize=(6.4, 3.6))
+for name in names:
+    _ = axis.plot(ell, steps_of[name] / steps_of["as in the book"], marker=".", label=name)
+_ = axis.axhspan(0.95, 1.05, color=plots.PALETTE[2], alpha=0.15, linewidth=0)
+_ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
+_ = axis.set(xscale="log", xlabel="ell", ylabel="power / as in the book", ylim=(0.5, 1.6))
+_ = axis.tick_params(which="minor", labelbottom=False)
+_ = axis.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
+_ = axis.legend(fontsize="small")
 
 # %% mystnb={"image": {"alt": "One map as made, and the same map with only the trusted waves"}, "figure": {"name": "fig-data-trusted", "caption": "One fiducial map as made, and what remains of it below the trusted ell. Details that only the left panel has are real structures with inexact shapes."}}
 one = observed["kappa"].values[0]
@@ -130,48 +247,22 @@ trusted = np.asarray(degradation.low_pass(one, trusted_ell, side=side))
 _ = plots.map_panels([one[0], trusted[0]], ["as made", f"ell < {trusted_ell:.0f}"], side=side, columns=2)
 
 # %% [markdown]
-# ## Against theory
+# ## How many maps are there?
 #
-# The mean {term}`power spectrum` of kappa follows from the matter spectrum without any simulation. We take halofit
-# {cite}`takahashi2012` from CCL {cite}`chisari2019`, which is itself good to about 5 %. The lower panel is the ratio to
-# theory for every box of every model; its mean and the error of the mean over boxes are what counts.
+# {glue:text}`data-maps-a-box` maps come out of one box, and they share its structures. If they were independent, the
+# mean spectra of two boxes of the same universe would differ by the scatter of maps over the square root of their
+# number. They differ by more: by as much as if a box gave the number of maps below.
 
-
-# %%
-def theory(universe: Cosmology, edges: np.ndarray) -> np.ndarray:
-    """C_ell averaged over each bin; a ring at ell holds modes in proportion to ell."""
-    fine = edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(12) + 0.5) / 12
-    power = cosmology.convergence_power(universe, fine.ravel(), source_redshift).reshape(fine.shape)
-    return np.average(power, axis=1, weights=fine)
-
-
-ratios = np.concatenate([[1.2, 1.4], np.full(40, 1.3)])  # wide enough that every bin holds a wave of the field
-ell_edges = 360 / side * np.cumprod(ratios)
-ell_edges = ell_edges[ell_edges < 180 * 60 / pixel]
-spectra = np.asarray(statistics.power_spectrum(data["kappa"].values, side=side, ell_edges=ell_edges))[:, 0]
-boxes, where = np.unique(data["seed"].values, return_index=True)
-by_box = np.stack([spectra[data["seed"].values == seed_].mean(axis=0) for seed_ in boxes])
-universes = [Cosmology(*one) for one in np.stack([data["omega_m"].values, data["sigma_8"].values], axis=1)[where]]
-ratio = by_box / np.stack([theory(one, ell_edges) for one in universes])
-
-# %% mystnb={"image": {"alt": "Power spectrum of the fiducial maps with theory above, ratio of all boxes to theory below, trusted ell marked"}, "figure": {"name": "fig-data-spectrum", "caption": "Above: power spectrum of the fiducial maps, mean and error over boxes, with theory. Below: ratio to theory for all boxes (grey), and its mean with the error over boxes. Dashed: the trusted ell. Shaded: 15 %."}}
-ell, of_fiducial = np.sqrt(ell_edges[1:] * ell_edges[:-1]), np.array([one == fiducial for one in universes])
-mean, error = ratio.mean(axis=0), ratio.std(axis=0, ddof=1) / len(ratio) ** 0.5
-scale = ell * (ell + 1) / (2 * np.pi)
-figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 5), sharex=True, height_ratios=[1.3, 1])
-spread = by_box[of_fiducial].std(axis=0) / max(n_fiducial - 1, 1) ** 0.5
-_ = top.errorbar(ell, scale * by_box[of_fiducial].mean(axis=0), scale * spread, fmt="o", label="maps")
-_ = top.plot(ell, scale * theory(fiducial, ell_edges), label="theory")
-_ = top.set(xscale="log", yscale="log", ylabel=r"$\ell(\ell+1)C_\ell/2\pi$")
-_ = top.legend()
-_ = bottom.plot(ell, ratio.T, color="0.8", linewidth=0.6, zorder=0)
-_ = bottom.errorbar(ell, mean, error, fmt="o")
-_ = bottom.axhspan(0.85, 1.15, color=plots.PALETTE[2], alpha=0.15, linewidth=0)
-for axis in (top, bottom):
-    _ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
-_ = bottom.tick_params(which="minor", labelbottom=False)
-_ = bottom.set(xlabel="ell", ylabel="maps / theory", ylim=(0, 2))
-_ = bottom.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
+# %% mystnb={"image": {"alt": "Number of independent maps in a box against ell, below the number made from it"}, "figure": {"name": "fig-data-independent", "caption": "How many independent maps the maps of one box are worth, for the mean of their power spectrum at each ell. Dashed: how many were made."}}
+design_maps = data["split"].values < 2
+numbers = [data[name].values[design_maps] for name in ("model", "seed")]
+worth = maps.independent(spectra[design_maps], *numbers)
+figure, axis = plt.subplots(figsize=(5.4, 3.0))
+_ = axis.plot(ell, worth, marker="o")
+_ = axis.axhline(design_maps.sum() / len(np.unique(numbers[1])), color="black", linestyle="--", linewidth=0.8)
+_ = axis.set(xscale="log", xlabel="ell", ylabel="independent maps in a box", ylim=(0, None))
+_ = axis.tick_params(which="minor", labelbottom=False)
+_ = axis.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
 
 # %% [markdown]
 # ## What a survey sees
@@ -181,13 +272,16 @@ _ = bottom.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
 # there, against {glue:text}`data-kappa` for kappa itself. Smoothing brings the large structures back. Noise is added
 # first, smoothing comes after, as in paper A; every later page does the same.
 
-# %% mystnb={"image": {"alt": "One map without noise, with noise, and with noise and smoothing"}, "figure": {"name": "fig-data-noise", "caption": "One fiducial map without noise; with the shape noise of this page's survey; and smoothed after that."}}
+# %% mystnb={"image": {"alt": "One map without noise, with noise, with noise and smoothing, and with round holes"}, "figure": {"name": "fig-data-noise", "caption": "One fiducial map without noise; with the shape noise of this page's survey; smoothed after that; and with the holes that bright stars leave, where smoothing takes the mean of what was seen."}}
 settings = {"pixel": pixel, "n_gal": n_gal, "sigma_e": sigma_e, "key": random.key(seed, "noise in a picture")}
-noisy, smooth = (np.asarray(survey.observe(one, smoothing=length, **settings)) for length in (0.0, smoothing))
-_ = plots.map_panels([one[0], noisy[0], smooth[0]], ["kappa", "with noise", "with noise, smoothed"], side=side)
+seen = survey.mask(mask, pixels=pixels, pixel=pixel, seed=seed)
+ways = ({"smoothing": 0.0}, {"smoothing": smoothing}, {"smoothing": smoothing, "mask": seen})
+looks = [np.asarray(survey.observe(one, **way, **settings))[0] for way in ways]
+titles = ["kappa", "with noise", "with noise, smoothed", "and masked"]
+_ = plots.map_panels([one[0], *looks], titles, side=side, columns=2)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-band = (ell > 250) & (ell < trusted_ell)
+band = (ell_edges[:-1] > 200) & (ell_edges[1:] < 1.1 * trusted_ell)
 worst = np.abs(mean[band] - 1).max() if band.any() else np.nan
 bright = np.percentile(observed["kappa"].values, 99.9)
 glue("data-cost", str(store.cost()), display=False)
@@ -200,9 +294,17 @@ glue("data-three-sigma", f"{3.1 * observed['kappa'].values.std():.3f}", display=
 glue("data-bright", f"{bright:.3f}", display=False)
 glue("data-boxes", str(len(boxes)), display=False)
 glue("data-maps", str(data.sizes["map"]), display=False)
-glue("data-models", str(n_models), display=False)
+glue("data-models", str(len(np.unique(train["model"]))), display=False)
+glue("data-maps-a-box", f"{data.sizes['map'] / len(boxes):.0f}", display=False)
+first_worth, last_worth = worth[band.argmax()], worth[-1]
+glue(
+    "data-independent",
+    f"{first_worth:.0f} at ell = {ell[band.argmax()]:.0f} and {last_worth:.0f} at ell = {ell[-1]:.0f}",
+    display=False,
+)
 glue("data-particles", str(particles), display=False)
 glue("data-pixels", str(pixels), display=False)
+glue("data-method", {"multi-plane": "ray tracing", "born": "straight rays"}[method], display=False)
 glue("data-planes", str(len(cone.distance)), display=False)
 glue(
     "data-mean-ratio",
@@ -215,14 +317,17 @@ glue("data-high-ratio", f"{mean[-1]:.2f}", display=False)
 # %% [markdown]
 # **What to notice**
 #
-# - From ell = 250 to the trusted ell the maps agree with theory to {glue:text}`data-worst-ratio` % in the worst bin;
-#   the mean ratio there is {glue:text}`data-mean-ratio`. At the highest ell of {numref}`fig-data-spectrum` only
+# - From ell = 250 to about the trusted ell the maps agree with theory to {glue:text}`data-worst-ratio` % in the worst
+#   bin; the mean ratio there is {glue:text}`data-mean-ratio`. At the highest ell of {numref}`fig-data-spectrum` only
 #   {glue:text}`data-high-ratio` of the power is left. A network can use such details to tell our models apart, but not
 #   to learn about the real sky.
 # - Kappa is not Gaussian: one pixel in a thousand is above {glue:text}`data-bright`, where a Gaussian field would be
 #   above three standard deviations, {glue:text}`data-three-sigma`. That is why this book looks beyond the power spectrum.
 # - Below ell = 250 a field of this size holds few waves and a box holds none longer than itself. The grey lines spread
 #   because boxes differ, not because the physics does.
+# - Bending light changes the spectrum by less than a percent ({numref}`fig-data-ladder`), and yet moves every peak by an
+#   arcminute or so: what a network sees in one map is not what a mean spectrum sees in all.
+# - The maps of a box are worth fewer independent ones: {glue:text}`data-independent`.
 # - {numref}`fig-data-models`: what changes along the row is the contrast, most of all in the peaks.
 #
 # |  | paper A | this run |
@@ -231,14 +336,16 @@ glue("data-high-ratio", f"{mean[-1]:.2f}", display=False)
 # | boxes | one a model, and more for the fiducial | {glue:text}`data-boxes`, two a model |
 # | particles a side | 512 | {glue:text}`data-particles` |
 # | gravity | tree and mesh | mesh, twice the particles a side, sharpened |
-# | light | ray tracing | straight rays through {glue:text}`data-planes` planes |
+# | light | ray tracing | {glue:text}`data-method`, {glue:text}`data-planes` planes |
 # | pixels a side, 3.5 degrees | 512 (averaged from 1024) | {glue:text}`data-pixels` |
 # | maps | 49,152 | {glue:text}`data-maps` |
 #
-# **What a particle mesh gets wrong.** It cannot form halos smaller than its cells. Our mesh is helped in two ways: the
-# blur of painting and reading is divided out of the force, and before a plane is cut, particles move a little towards
-# the nearest halo, by an amount set once for all models so that the matter spectrum agrees with halofit. The first is
-# exact; the second is a patch. It restores the spectrum, and nobody promises that it restores peaks.
+# **What a particle mesh gets wrong.** It cannot form halos smaller than its cells. Our mesh is helped in three ways. The
+# blur of painting and reading is divided out of the force, which is exact. The force fades at the particles' Nyquist
+# wavenumber, since a lattice of particles would otherwise mirror its long waves into short ones. And before a plane is
+# cut, particles move a little towards the nearest halo, by one constant for all models, times and resolutions, chosen so
+# that the matter spectrum agrees with halofit. That last help is a patch: it restores the spectrum, and nobody promises
+# that it restores peaks. Where theory agrees with the maps beyond the trusted ell, it is partly because of it.
 #
 # Few particles have a fault of their own: where matter has hardly moved, they still stand on the lattice they started
 # from. Without care it shows as a grid in the maps of the least clumped models, a signal that a network would happily
@@ -284,13 +391,17 @@ glue("data-high-ratio", f"{mean[-1]:.2f}", display=False)
 # ```
 
 # %% tags=["remove-cell"]
-assert data.sizes["map"] == (2 * n_models + n_fiducial) * n_maps
+if simulated:
+    assert data.sizes["map"] == (2 * n_models + n_fiducial + n_second) * n_maps
 assert np.isfinite(data["kappa"].values).all()
-assert abs(observed["kappa"].values.mean()) < 0.1 * observed["kappa"].values.std()
+assert abs(observed["kappa"].values.mean()) < 0.2 * observed["kappa"].values.std()
 assert not set(train["seed"].values) & set(maps.select(data, "test")["seed"].values), "no box serves both splits"
-if band.any() and len(boxes) >= 16 and particles >= 64:
+if band.any() and len(boxes) >= 16 and particles >= 64 and simulated:
     assert worst < 0.15, "spectrum against theory"
     assert mean[-1] < 1.1, "no power from nowhere at small scales"
-if (particles, box, side, source_redshift) == (64, 240.0, 3.5, 1.0):
-    assert 0.009 < observed["kappa"].values.std() < 0.0135
+if "straight rays (Born)" in steps_of:
+    straight = steps_of["straight rays (Born)"] / steps_of["as in the book"]
+    assert np.abs(straight[ell < trusted_ell] - 1).max() < 0.05, "bending light hardly changes the spectrum"
+if simulated and (particles, box, side, sources, source_redshift) == (64, 240.0, 3.5, "plane", 1.0):
+    assert 0.008 < observed["kappa"].values.std() < 0.0135
     assert bright > 4 * observed["kappa"].values.std(), "kappa has a long tail"

@@ -240,7 +240,7 @@ def mean_ratio(boxes: int, **field) -> np.ndarray:
 @pytest.mark.slow
 def test_power_spectrum_agrees_with_theory_at_the_demo_size():
     ratio = mean_ratio(
-        10, sources="plane", a_ia=0.0, side=3.5, pixels=64, box=240.0, particles=64,
+        16, sources="plane", a_ia=0.0, side=3.5, pixels=64, box=240.0, particles=64,
         ell_edges=np.array([300.0, 380.0, 460.0]),
     )  # fmt: skip
     assert np.abs(ratio - 1).max() < 0.05, ratio

@@ -198,12 +198,12 @@ def _slab_power(cosmo: Cosmology, thickness: float) -> pyccl.Pk2D:
     P(k) -> thickness times the mean over k_z of sinc^2(k_z thickness / 2) P(sqrt(k^2 + k_z^2)). What lies in two slabs
     is in step on the sky, and not in recycled ones: a few percent of the power are missing.
     """
-    k = np.geomspace(1e-3, 60, 200)
-    phase = np.concatenate([np.linspace(0, 40 * np.pi, 2001), np.geomspace(40 * np.pi, 4e4, 300)[1:]])  # k_z d / 2
-    far = phase > 40 * np.pi
+    k = np.geomspace(1e-3, 60, 100)
+    phase = np.concatenate([np.linspace(0, 20 * np.pi, 401), np.geomspace(20 * np.pi, 4e4, 150)[1:]])  # k_z d / 2
+    far = phase > 20 * np.pi
     weight = np.sinc(phase / np.pi) ** 2 * (2 / np.pi)
     weight[far] = 1 / np.pi / phase[far] ** 2  # the mean of sin^2 is a half
-    a = np.linspace(0.2, 1, 24)
+    a = np.linspace(0.3, 1, 10)
     total = np.hypot(k[:, None], 2 * phase / thickness)
     power = [
         np.trapezoid(weight * nonlinear_power(cosmo, total.ravel(), float(one)).reshape(total.shape), phase)

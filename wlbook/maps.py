@@ -131,6 +131,7 @@ def simulate_box(
     method: str = "multi-plane",
     a_ia: float = 0.0,
     eta: float = 0.0,
+    planes_per_step: int = 1,
 ) -> xr.Dataset:
     """Simulate one box and look through it `n_maps` times: noiseless, unsmoothed kappa.
 
@@ -142,6 +143,7 @@ def simulate_box(
         n_maps, side, pixels, box, particles, steps, method, a_ia, eta: as in `specifications`.
         source_redshift: of the sources; one entry a bin, unless `source_share` is given.
         source_share: of each bin's galaxies at each redshift [bin][redshift].
+        planes_per_step: 1, or how many times thinner to make the planes.
 
     Returns:
         Dataset with kappa float32 (map, bin, y, x), omega_m, sigma_8, model, seed and split (map).
@@ -155,7 +157,15 @@ def simulate_box(
     cosmo = Cosmology(omega_m, sigma_8)
     deepest = float(bins.redshift.max())
     lensing.fits_in_box(side, float(bins.distances(cosmo).max()), box)
-    planes = lensing.lens_planes(cosmo, box=box, particles=particles, steps=steps, source_redshift=deepest, seed=seed)
+    planes = lensing.lens_planes(
+        cosmo,
+        box=box,
+        particles=particles,
+        steps=steps,
+        source_redshift=deepest,
+        seed=seed,
+        planes_per_step=planes_per_step,
+    )
     kappa = lensing.convergence(
         planes,
         bins,

@@ -56,7 +56,9 @@ class LightCone(NamedTuple):
     scale_factor: Float64[np.ndarray, " plane"]
 
 
-def light_cone(cosmo: Cosmology, *, box: float, steps: int, source_redshift: float) -> LightCone:
+def light_cone(
+    cosmo: Cosmology, *, box: float, steps: int, source_redshift: float, planes_per_step: int = 1
+) -> LightCone:
     """Lay the steps and the lens planes along the path of light.
 
     The first third of the steps, even in D, brings the matter to the source's redshift. The others are even in comoving
@@ -67,6 +69,7 @@ def light_cone(cosmo: Cosmology, *, box: float, steps: int, source_redshift: flo
         box: side of the box [Mpc/h].
         steps: of the whole simulation, >= 6.
         source_redshift: of the farthest source, > 0.
+        planes_per_step: 1, or how many times thinner to make the planes.
 
     Raises:
         ValueError: naming the argument that is out of range.
@@ -84,7 +87,8 @@ def light_cone(cosmo: Cosmology, *, box: float, steps: int, source_redshift: flo
     first, last = np.interp([START, crossing[0]], a, d)
     between = np.interp(np.linspace(first, last, early + 1)[1:-1], d, a)
     # The same number of planes for all models, so that they share one compiled program.
-    per_step = max(1, int(float(distance(Cosmology(*FIDUCIAL), source_redshift)) / late / (box / 3)))
+    per_step = int(np.ceil(float(distance(Cosmology(*FIDUCIAL), source_redshift)) / late / (box / 2.2)))
+    per_step *= planes_per_step
     count = late * per_step
     thickness = far / count
     if thickness > box / 2:
@@ -95,7 +99,14 @@ def light_cone(cosmo: Cosmology, *, box: float, steps: int, source_redshift: flo
 
 
 def lens_planes(
-    cosmo: Cosmology, *, box: float, particles: int, steps: int, source_redshift: float, seed: int
+    cosmo: Cosmology,
+    *,
+    box: float,
+    particles: int,
+    steps: int,
+    source_redshift: float,
+    seed: int,
+    planes_per_step: int = 1,
 ) -> LensPlanes:
     """Simulate one box up to today and cut the lens planes as it goes.
 
@@ -109,8 +120,9 @@ def lens_planes(
         steps: of the whole simulation, >= 6.
         source_redshift: of the farthest source.
         seed: of the initial conditions, and of where the slabs are cut.
+        planes_per_step: as in `light_cone`.
     """
-    cone = light_cone(cosmo, box=box, steps=steps, source_redshift=source_redshift)
+    cone = light_cone(cosmo, box=box, steps=steps, source_redshift=source_redshift, planes_per_step=planes_per_step)
     late = steps - cone.early
     per_step = len(cone.distance) // late
     d_edges = growth(cosmo, cone.scale_factors)[0]
