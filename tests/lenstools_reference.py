@@ -38,3 +38,9 @@ def minkowski_functionals(kappa: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """V0, V1, V2 of one map [y, x] as [3, bin]."""
     reference = ConvergenceMap(kappa.astype(np.float64), 1.0 * astropy.units.deg)
     return np.stack(reference.minkowskiFunctionals(edges)[1:])
+
+
+def moments(kappa: np.ndarray) -> np.ndarray:
+    """Nine connected moments of one map [y, x], the first two squared."""
+    found = ConvergenceMap(kappa.astype(np.float64), 1.0 * astropy.units.deg).moments(connected=True)
+    return np.concatenate([found[:2] ** 2, found[2:]])
