@@ -5,7 +5,7 @@ conventions of LensTools (Petri 2016, arXiv:1606.01903) where it has the statist
 number by number. Pixel values are checked where they are known: while JAX traces a function only shapes are.
 """
 
-from wlbook.statistics.bispectrum import bispectrum, triangles
+from wlbook.statistics.bispectra import bispectrum, triangles
 from wlbook.statistics.minkowski import minkowski_densities, minkowski_functionals
 from wlbook.statistics.onepoint import MOMENTS, moments, pixel_histogram
 from wlbook.statistics.peaks import minima_counts, peak_counts

@@ -17,7 +17,6 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from wlbook.progress import progress
 from wlbook.statistics.inputs import broken_pixels
 
 
@@ -54,8 +53,6 @@ def over_maps(
     axes: int = 2,
     mask: Bool[np.ndarray, "y x"] | None = None,
     numbers: np.ndarray | None = None,
-    block: int | None = None,
-    label: str = "",
     **options: Any,
 ) -> Any:
     """`one(image, *arrays, **options)` of every map of a batch, the results stacked as the maps were.
@@ -70,8 +67,6 @@ def over_maps(
         axes: 2 if `one` takes [y, x], 3 if it takes [bin, y, x].
         mask: which pixels are observed; None: all.
         numbers: one for each image, which `one` then takes after the image.
-        block: the most maps in a block; what the device is good at if not given.
-        label: of the progress bar; none if empty.
         options: passed on; compiled in, so they must be hashable.
 
     Raises:
@@ -87,7 +82,7 @@ def over_maps(
     if isinstance(flat, Tracer):
         found, _ = run(flat, numbers)
     else:
-        found = _in_blocks(run, flat, numbers, block, label)
+        found = _in_blocks(run, flat, numbers)
         if found is None:
             raise broken_pixels(kappa, mask)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found)
@@ -107,25 +102,26 @@ def _block(kappa: Any, numbers: Any, *, arrays: tuple[Any, ...], mask: Any, one:
     return jax.lax.map(each, given) if layout().one_by_one else jax.vmap(each)(given)
 
 
-def _in_blocks(run: Callable[..., Any], maps: Any, numbers: Any, block: int | None, label: str) -> Any:
+def _in_blocks(run: Callable[..., Any], maps: Any, numbers: Any) -> Any:
     """`run` over blocks of equal size, several at a time; None if a map is not finite."""
     plan, number = layout(), len(maps)
-    pixels = math.prod(maps.shape[1:])
-    size = min(number, max(1, plan.block_bytes // (4 * pixels)), block or number)
-    if number * pixels > 2**18:  # else a second thread costs more than it gives
+    if plan.one_by_one:
+        maps = np.asarray(maps)  # a view; JAX would compile a slice for each block
+    size = min(number, max(1, plan.block_bytes // (4 * math.prod(maps.shape[1:]))))
+    if maps.size > 2**18:  # else a second thread costs more than it gives
         size = min(size, -(-number // plan.workers))
     # The last block ends with the last map and repeats some of the block before: all have one shape, compiled once.
     starts = [*range(0, number - size, size), number - size]
 
     def work(start: int) -> tuple[Any, bool]:
-        part = slice(start, start + size)
-        found, finite = run(maps[part], None if numbers is None else numbers[part])
-        fresh = slice(max(0, -(-start // size) * size - start), None)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[fresh], found), bool(finite.all())
+        on_device = isinstance(maps, jax.Array)
+        block = jax.lax.dynamic_slice_in_dim(maps, start, size) if on_device else maps[start : start + size]
+        found, finite = run(block, None if numbers is None else numbers[start : start + size])
+        fresh = -(-start // size) * size - start
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[fresh:], found), bool(finite.all())
 
     with ThreadPoolExecutor(plan.workers) as pool:
-        done = pool.map(work, starts)
-        parts = list(progress(done, label, total=len(starts), unit="block") if label else done)
+        parts = list(pool.map(work, starts))
     if not all(finite for _, finite in parts):
         return None
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *(found for found, _ in parts))

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from wlbook import random, survey
-from wlbook.statistics.bispectrum import bispectrum
+from wlbook.progress import progress
+from wlbook.statistics.bispectra import bispectrum
 from wlbook.statistics.inputs import Edges, Mask, Real, checked_count, checked_mask, checked_shape
 from wlbook.statistics.layout import over_maps
 from wlbook.statistics.minkowski import minkowski_functionals
@@ -164,8 +165,8 @@ def measure(
     """Statistics of maps as a survey would see them: noise is added, maps are smoothed, vectors come back.
 
     The noise of map i comes from `random.key(seed, "noise", i)` whatever the batch, as in `training.predictions`: with
-    one seed, a network and the statistics see the same noise. Each map is observed and measured in one go, while it is
-    in the cache, and each core works on a block of maps.
+    one seed, a network and the statistics see the same noise. What is compiled for one noise level, smoothing or set of
+    edges serves all others.
 
     Args:
         kappa: noiseless square maps [map, bin, y, x].
@@ -183,7 +184,7 @@ def measure(
         mask: True where a pixel is observed [y, x]; None: everywhere.
         units: of the starlet scales [scales + 1 numbers], as in `starlet_peaks`.
         scales: of starlets and scattering, >= 1; as many as `units` has, or 3.
-        batch: maps that a core holds at a time, >= 1; fewer where they are large.
+        batch: maps held in memory at a time, >= 1.
 
     Returns:
         A vector [map, d] by the name of each statistic, the bins of a map one after the other.
@@ -201,89 +202,68 @@ def measure(
     maps = checked_shape(kappa)
     usable = checked_mask(mask, maps.shape[-2:])
     scales = checked_count("scales", scales or (3 if units is None else len(units) - 1), 1)
-    found = over_maps(
-        _vectors,
-        maps,
-        random.key(seed, "noise"),
-        numbers=np.array([zlib.crc32(str(row).encode()) for row in range(len(maps))], np.uint32),
-        axes=3,
-        mask=usable,
-        block=batch,
-        label="measuring",
-        look=(float(side), _numbers(n_gal), float(sigma_e), _numbers(smoothing)),
-        bins=(_hashable(ell_edges), tuple((name, _hashable(by_name[name])) for name in binned)),
-        names=wanted,
-        scales=scales,
-        units=None if units is None else _hashable(units),
-        transform=transform,
-        boundary=boundary,
-        seen=None if usable is None else (usable.shape, usable.tobytes()),
-    )
-    return {name: np.asarray(found[name]) for name in wanted}  # JAX sorts names, callers chose their order
+    shared = {"boundary": boundary, "mask": usable}
+    statistics = _statistics(side, ell_edges, by_name, shared, shared | {"scales": scales, "units": units})
+    look = {"side": float(side), "n_gal": _numbers(n_gal), "sigma_e": float(sigma_e), "smoothing": _numbers(smoothing)}
+    names_of_maps = np.array([zlib.crc32(str(row).encode()) for row in range(len(maps))], np.uint32)
+
+    def vectors(part: slice) -> dict[str, np.ndarray]:
+        arrays = (random.key(seed, "noise"), usable)
+        options = {"numbers": names_of_maps[part], "axes": 3, "mask": usable, "transform": transform, **look}
+        observed = over_maps(_observed, maps[part], *arrays, **options)
+        found = {name: statistics[name](observed) for name in wanted}
+        return {name: np.asarray(v).reshape(len(observed), math.prod(v.shape[1:])) for name, v in found.items()}
+
+    if len(maps) == 0:
+        return vectors(slice(0, 0))
+    # The last batch ends with the last map and repeats some of the one before: all have one shape, compiled once.
+    size = min(batch, len(maps))
+    starts = [*range(0, len(maps) - size, size), len(maps) - size]
+    parts = [vectors(slice(start, start + size)) for start in progress(starts, "measuring", unit="batch")]
+    fresh = len(maps) - size * (len(parts) - 1)
+    return {name: np.concatenate([*(p[name] for p in parts[:-1]), parts[-1][name][-fresh:]]) for name in wanted}
 
 
-def _hashable(values: Any) -> tuple[float, ...] | Any:
-    """Numbers as a tuple; what is no list of numbers is left to the checks of the statistic it is for."""
-    array = np.asarray(values, np.float64)
-    return tuple(array.tolist()) if array.ndim == 1 else float(array) if array.ndim == 0 else str(values)
-
-
-def _vectors(
+def _observed(
     image: Float[Array, "bin y x"],
     number: Any,
     stream: Any,
+    mask: Any,
     *,
-    look: tuple[Any, ...],
-    bins: tuple[Any, ...],
-    names: tuple[str, ...],
+    side: float,
+    n_gal: Any,
+    sigma_e: float,
+    smoothing: Any,
     transform: Any,
-    seen: tuple[tuple[int, int], bytes] | None,
-    **options: Any,
-) -> dict[str, Float[Array, " d"]]:
-    """One map observed, and what was asked for as flat vectors."""
-    side, n_gal, sigma_e, smoothing = look
+) -> Float[Array, "bin2 y2 x2"]:
+    """One map with its own noise, degraded and smoothed."""
     key = jax.random.fold_in(stream, number)
-    mask = None if seen is None else np.frombuffer(seen[1], bool).reshape(seen[0])
     image = survey.add_shape_noise(image, n_gal=n_gal, pixel=60 * side / image.shape[-1], sigma_e=sigma_e, key=key)
     if transform is not None:
         image = transform(image, key=jax.random.fold_in(key, zlib.crc32(b"degradation")))
-    checked_mask(mask, image.shape[-2:])
-    image = survey.smooth(image, smoothing, 60 * side / image.shape[-1], mask)
-    statistics = _statistics(side, *bins, mask=mask, **options)
-    found = {name: statistics[name](image) for name in names}
-    return {name: values.reshape(math.prod(values.shape)) for name, values in found.items()}
+    return survey.smooth(image, smoothing, 60 * side / image.shape[-1], mask)
 
 
 def _statistics(
-    side: float,
-    ell_edges: Any,
-    edges: Any,
-    *,
-    boundary: str,
-    mask: Any,
-    scales: int,
-    units: Any,
+    side: Real, ell_edges: Edges, edges: Mapping[str, Edges], shared: dict[str, Any], starlets: dict[str, Any]
 ) -> dict[str, Statistic]:
-    """Every statistic of an observed map that these bins allow, ready to be called."""
-    shared = {"boundary": boundary, "mask": mask}
-    starlets = shared | {"scales": scales, "units": units}
+    """Every statistic that these bins allow, ready to be called with observed maps."""
     found: dict[str, Statistic] = {
         "power spectrum": partial(power_spectrum, side=side, ell_edges=ell_edges, **shared),
         "moments": partial(moments, **shared),
-        "scattering": partial(scattering_transform, scales=scales, **shared),
+        "scattering": partial(scattering_transform, scales=starlets["scales"], **shared),
     }
-    real: dict[str, Callable[..., Array]] = {
-        "peaks": peak_counts,
-        "minima": minima_counts,
-        "Minkowski": minkowski_functionals,
-        "histogram": pixel_histogram,
-        "starlet peaks": starlet_peaks,
-        "starlet l1": starlet_l1,
+    in_bins: dict[str, tuple[Callable[..., Array], dict[str, Any]]] = {
+        "peaks": (peak_counts, shared),
+        "minima": (minima_counts, shared),
+        "Minkowski": (minkowski_functionals, shared),
+        "histogram": (pixel_histogram, {"mask": shared["mask"]}),
+        "starlet peaks": (starlet_peaks, starlets),
+        "starlet l1": (starlet_l1, starlets),
     }
-    for name, values in edges:
-        if name == "bispectrum":
-            found[name] = partial(bispectrum, side=side, ell_edges=values, **shared)
-        else:
-            more = starlets if name.startswith("starlet") else {"mask": mask} if name == "histogram" else shared
-            found[name] = partial(real[name], edges=values, **more)
+    for name, (statistic, options) in in_bins.items():
+        if name in edges:
+            found[name] = partial(statistic, edges=edges[name], **options)
+    if "bispectrum" in edges:
+        found["bispectrum"] = partial(bispectrum, side=side, ell_edges=edges["bispectrum"], **shared)
     return found
