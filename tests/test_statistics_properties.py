@@ -22,7 +22,9 @@ def test_statistics_do_not_know_where_a_periodic_map_begins(name, dy, dx, flip):
     kappa = some_maps()[0]
     moved = np.flip(np.roll(kappa, (dy, dx), (-2, -1)), flip)
     before, after = np.asarray(STATISTICS[name](kappa)), np.asarray(STATISTICS[name](moved))
-    np.testing.assert_allclose(after, before, rtol=2e-4, atol=5e-5 * np.abs(before).max())
+    # Scattering takes wide moduli on every second or fourth pixel: on others, after a shift.
+    close = 3e-3 if name == "scattering" else 2e-4
+    np.testing.assert_allclose(after, before, rtol=close, atol=5e-5 * np.abs(before).max())
 
 
 @pytest.mark.parametrize("name", [name for name in IN_BINS if name != "starlet l1"])

@@ -23,7 +23,8 @@ def scattering_transform(
     ||kappa * psi_j| * psi_k| over pixels and both directions, j < k: how scale j is clustered on the larger scale k;
     in the order (0, 1), (0, 2), ..., (1, 2), ... The psi are Morlet wavelets: waves of 8/3 2^j pixels under a Gaussian
     of 0.8 2^j pixels, wider across by angles / 4 (Mallat 2012, arXiv:1101.2286; on lensing maps Cheng et al. 2020,
-    arXiv:2006.08561). Units of kappa.
+    arXiv:2006.08561). The modulus of scale j varies over 2^j pixels and is taken on every 2^(j-1)-th, where the sides
+    of the map allow it. Units of kappa.
 
     Args:
         kappa: maps [..., bin, y, x].
@@ -40,30 +41,35 @@ def scattering_transform(
     maps = checked_shape(kappa, boundary=boundary)
     observed = checked_mask(mask, maps.shape[-2:])
     scales, angles = checked_count("scales", scales, 1), checked_count("angles", angles, 1)
-    if boundary == "periodic" and observed is None:
-        return over_maps(_coefficients, maps, _wavelets(maps.shape[-2:], scales, angles), None, None)
-    weights = np.ones(maps.shape[-2:], bool) if observed is None else observed
+    weights = None
+    if boundary == "drop" or observed is not None:
+        weights = np.ones(maps.shape[-2:], bool) if observed is None else observed
     if boundary == "drop":
-        weights = np.pad(weights, [(0, 2 ** (scales + 1))] * 2)  # room for half a wavelet, so that nothing wraps
-    # What each order can use: [0] of the map; [1 + j] of the modulus of scale j, known where scale j could be used.
-    used = _used(weights, scales)
-    used = np.stack([used, *(_used(each, scales) for each in used)])
-    enough = [used[0, j].any() and all(used[1 + i, j].any() for i in range(j)) for j in range(scales)]
-    if not all(enough):
-        raise ValueError(f"scales = {scales}: too little of the map is observed for more than {enough.index(False)}")
-    shares = (used / np.maximum(used.sum((-2, -1), keepdims=True), 1)).astype(np.float32)
-    return over_maps(_coefficients, maps, _wavelets(weights.shape, scales, angles), weights, shares, mask=observed)
+        # Room for half a wavelet, so that nothing wraps, and a side that halves often.
+        room = [(0, -(-(n + 2 ** (scales + 1)) // 2**scales) * 2**scales - n) for n in maps.shape[-2:]]
+        weights = np.pad(weights, room)
+    pixels = tuple((maps if weights is None else weights).shape[-2:])
+    steps = _steps(pixels, scales)
+    wavelets = {r: _wavelets(pixels, r, scales, angles) for r in set(steps)}
+    shares = None if weights is None else _shares(weights, scales, steps)
+    return over_maps(_coefficients, maps, wavelets, weights, shares, mask=observed, steps=steps)
 
 
-@lru_cache(maxsize=4)
-def _wavelets(pixels: tuple[int, int], scales: int, angles: int) -> Float[np.ndarray, "scale angle y x"]:
-    """Fourier transforms of the wavelets, 1 at most; real, because each is a wave under an even envelope."""
-    rows, columns = (2 * np.pi * np.fft.fftfreq(n) for n in pixels)
-    found = np.zeros((scales, angles, *pixels))
+def _steps(pixels: tuple[int, ...], scales: int) -> tuple[int, ...]:
+    """Every how many pixels the modulus of each scale is needed: it varies over twice that, or more."""
+    most = math.gcd(*pixels)
+    return tuple(math.gcd(most, 2 ** max(0, j - 1)) for j in range(scales))
+
+
+@lru_cache(maxsize=16)
+def _wavelets(pixels: tuple[int, ...], step: int, scales: int, angles: int) -> Float[np.ndarray, "scale angle y x"]:
+    """Fourier transforms of the wavelets on every `step`-th pixel; real, for each is a wave under an even envelope."""
+    rows, columns = (2 * np.pi * np.fft.fftfreq(n // step) for n in pixels)
+    found = np.zeros((scales, angles, rows.size, columns.size))
     # A wavelet in pixels is known at the grid's frequencies only: its aliases fold back.
     for up in (-1, 0, 1):
         for right in (-1, 0, 1):
-            y, x = (rows + 2 * np.pi * up)[:, None], (columns + 2 * np.pi * right)[None, :]
+            y, x = ((rows + 2 * np.pi * up) / step)[:, None], ((columns + 2 * np.pi * right) / step)[None, :]
             for j in range(scales):
                 for turn in range(angles):
                     found[j, turn] += _morlet(y, x, j, math.pi * turn / angles, 4 / angles)
@@ -79,6 +85,23 @@ def _morlet(y: np.ndarray, x: np.ndarray, scale: int, angle: float, slant: float
     return envelope * (np.exp(-0.5 * (width * (along - wave)) ** 2) - mean * np.exp(-0.5 * (width * along) ** 2))
 
 
+def _shares(weights: np.ndarray, scales: int, steps: tuple[int, ...]) -> list[list[np.ndarray]]:
+    """What each pixel counts in the mean of scale k: [0][k] of the map; [1 + j][k] of the modulus of scale j.
+
+    A modulus is known where its scale could be used.
+
+    Raises:
+        ValueError: a scale for which no pixel is left.
+    """
+    first = _used(weights, scales)
+    used = [first, *(_used(each, scales) for each in first)]
+    enough = [all(used[order][k, ::r, ::r].any() for order in range(k + 1)) for k, r in enumerate(steps)]
+    if not all(enough):
+        raise ValueError(f"scales = {scales}: too little of the map is observed for more than {enough.index(False)}")
+    thinned = [[order[k, ::r, ::r] for k, r in enumerate(steps)] for order in used]
+    return [[(bits / max(bits.sum(), 1)).astype(np.float32) for bits in order] for order in thinned]
+
+
 def _used(weights: np.ndarray, scales: int) -> np.ndarray:
     """Observed pixels with enough of each scale's Gaussian on observed ones [scale, y, x]."""
     square = sum(np.square(2 * np.pi * f) for f in np.meshgrid(*map(np.fft.fftfreq, weights.shape), indexing="ij"))
@@ -87,25 +110,36 @@ def _used(weights: np.ndarray, scales: int) -> np.ndarray:
     return weights & (cover >= COVERAGE)
 
 
-def _coefficients(image: Float[Array, "y x"], wavelets: Any, weights: Any, shares: Any) -> Float[Array, " coefficient"]:
-    scales = wavelets.shape[0]
-    size = wavelets.shape[-2:]
+def _coefficients(
+    image: Float[Array, "y x"], wavelets: Any, weights: Any, shares: Any, *, steps: tuple[int, ...]
+) -> Float[Array, " coefficient"]:
+    scales = len(steps)
     if weights is not None:
-        room = [(0, size[0] - image.shape[0]), (0, size[1] - image.shape[1])]
+        room = [(0, padded - n) for padded, n in zip(weights.shape, image.shape, strict=True)]
         image = jnp.pad(image, room)
         image = jnp.where(weights, image - image.sum() / weights.sum(), 0.0)
 
-    def moduli(waves: Complex[Array, "*angle y x"], j: int) -> Float[Array, "*angle2 y x"]:
-        return jnp.abs(jnp.fft.ifft2(waves[..., None, :, :] * wavelets[j]))
+    def moduli(waves: Complex[Array, "*angle y x"], step: int, j: int) -> Float[Array, "*angle2 y2 x2"]:
+        """Of what lies on every `step`-th pixel, on every `steps[j]`-th."""
+        product = _thinned(waves[..., None, :, :] * wavelets[step][j], steps[j] // step)
+        return jnp.abs(jnp.fft.ifft2(product))
 
     def mean(values: Float[Array, "*angle y x"], order: int, j: int) -> Float[Array, "*angle"]:
-        return values.mean((-2, -1)) if shares is None else (values * shares[order, j]).sum((-2, -1))
+        return values.mean((-2, -1)) if shares is None else (values * shares[order][j]).sum((-2, -1))
 
-    first = [moduli(jnp.fft.fft2(image), j) for j in range(scales)]
+    first = [moduli(jnp.fft.fft2(image), 1, j) for j in range(scales)]
     found = [mean(modulus, 0, j).mean() for j, modulus in enumerate(first)]
     for j, modulus in enumerate(first[:-1]):
         if shares is not None:
-            modulus = jnp.where(shares[0, j] > 0, modulus, mean(modulus, 0, j)[:, None, None])
+            modulus = jnp.where(shares[0][j] > 0, modulus, mean(modulus, 0, j)[:, None, None])
         waves = jnp.fft.fft2(modulus)
-        found += [mean(moduli(waves, k), 1 + j, k).mean() for k in range(j + 1, scales)]
+        found += [mean(moduli(waves, steps[j], k), 1 + j, k).mean() for k in range(j + 1, scales)]
     return jnp.stack(found)
+
+
+def _thinned(waves: Complex[Array, "*batch y x"], step: int) -> Complex[Array, "*batch y2 x2"]:
+    """The transform of every `step`-th pixel: frequencies that these cannot tell apart add up."""
+    if step == 1:
+        return waves
+    y, x = waves.shape[-2] // step, waves.shape[-1] // step
+    return waves.reshape(*waves.shape[:-2], step, y, step, x).sum((-4, -2)) / step**2
