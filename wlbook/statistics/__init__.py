@@ -11,7 +11,7 @@ from wlbook.statistics.onepoint import MOMENTS, moments, pixel_histogram
 from wlbook.statistics.peaks import minima_counts, peak_counts
 from wlbook.statistics.scattering import scattering_transform
 from wlbook.statistics.spectra import pairs, power_spectrum
-from wlbook.statistics.vectors import DEFAULT, NAMES, binning, measure
+from wlbook.statistics.vectors import DEFAULT, NAMES, binning, measure, ready
 from wlbook.statistics.wavelets import starlet, starlet_l1, starlet_noise, starlet_peaks
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "peak_counts",
     "pixel_histogram",
     "power_spectrum",
+    "ready",
     "scattering_transform",
     "starlet",
     "starlet_l1",

@@ -41,14 +41,12 @@ def scattering_transform(
     maps = checked_shape(kappa, boundary=boundary)
     observed = checked_mask(mask, maps.shape[-2:])
     scales, angles = checked_count("scales", scales, 1), checked_count("angles", angles, 1)
-    weights = None
-    if boundary == "drop" or observed is not None:
-        weights = np.ones(maps.shape[-2:], bool) if observed is None else observed
+    weights, pixels = observed, maps.shape[-2:]
     if boundary == "drop":
         # Room for half a wavelet, so that nothing wraps, and a side that halves often.
-        room = [(0, -(-(n + 2 ** (scales + 1)) // 2**scales) * 2**scales - n) for n in maps.shape[-2:]]
-        weights = np.pad(weights, room)
-    pixels = tuple((maps if weights is None else weights).shape[-2:])
+        room = [(0, -(-(n + 2 ** (scales + 1)) // 2**scales) * 2**scales - n) for n in pixels]
+        weights = np.pad(np.ones(pixels, bool) if observed is None else observed, room)
+        pixels = weights.shape
     steps = _steps(pixels, scales)
     wavelets = {r: _wavelets(pixels, r, scales, angles) for r in set(steps)}
     shares = None if weights is None else _shares(weights, scales, steps)

@@ -59,9 +59,9 @@ def binning(
 
     Spectrum: logarithmic, from twice the longest wave of the map to three quarters of the pixels' Nyquist frequency;
     the bispectrum's end at two thirds of it. Peaks: linear from -0.5 to 2.5 standard deviations of the observed maps,
-    and one bin for all that are higher, so that no model of a design leaves it empty; minima are the mirror image.
+    and one bin for all that are higher, so that no model of a design leaves it empty; minima from 0.5 down to -1.5.
     Minkowski functionals and histogram: linear from -2 to 3. Starlet coefficients, each scale in units of its own
-    standard deviation: peaks as above; the l1-norm from -2 to 2, with an open bin at both ends.
+    standard deviation: peaks from -0.5 to 1.5 and an open bin; the l1-norm from -2 to 2, open at both ends.
 
     Args:
         kappa: noiseless maps whose observed standard deviation sets the scale: those of the fiducial.
@@ -110,11 +110,12 @@ def binning(
     if not sigma > 0:
         raise ValueError("kappa: the observed maps are constant, no bins suit them")
     heights = np.append(np.linspace(-0.5, 2.5, peak_bins), 1000.0)
-    starlet_heights = np.append(np.linspace(-0.5, 2.5, starlet_bins), 1000.0)
+    depths = np.append(np.linspace(-0.5, 1.5, peak_bins), 1000.0)  # voids are shallow
+    starlet_heights = np.append(np.linspace(-0.5, 1.5, starlet_bins), 1000.0)  # large scales have few high peaks
     edges = {
         "peaks": (sigma * heights).round(6),
         "Minkowski": (sigma * np.linspace(-2.0, 3.0, minkowski_bins + 1)).round(6),
-        "minima": (-sigma * heights[::-1]).round(6),
+        "minima": (-sigma * depths[::-1]).round(6),
         "histogram": (sigma * np.linspace(-2.0, 3.0, peak_bins + 1)).round(6),
         "starlet peaks": starlet_heights.round(6),
         "starlet l1": np.concatenate([[-1000.0], np.linspace(-2.0, 2.0, starlet_bins - 1), [1000.0]]).round(6),
@@ -202,8 +203,8 @@ def measure(
     maps = checked_shape(kappa)
     usable = checked_mask(mask, maps.shape[-2:])
     scales = checked_count("scales", scales or (3 if units is None else len(units) - 1), 1)
-    shared = {"boundary": boundary, "mask": usable}
-    statistics = _statistics(side, ell_edges, by_name, shared, shared | {"scales": scales, "units": units})
+    bins = {"ell_edges": ell_edges, "edges": by_name, "units": units, "scales": scales}
+    statistics = ready(side=side, boundary=boundary, mask=usable, **bins)
     look = {"side": float(side), "n_gal": _numbers(n_gal), "sigma_e": float(sigma_e), "smoothing": _numbers(smoothing)}
     names_of_maps = np.array([zlib.crc32(str(row).encode()) for row in range(len(maps))], np.uint32)
 
@@ -244,20 +245,39 @@ def _observed(
     return survey.smooth(image, smoothing, 60 * side / image.shape[-1], mask)
 
 
-def _statistics(
-    side: Real, ell_edges: Edges, edges: Mapping[str, Edges], shared: dict[str, Any], starlets: dict[str, Any]
+def ready(
+    *,
+    side: Real,
+    ell_edges: Edges,
+    edges: Mapping[str, Edges],
+    boundary: str = "periodic",
+    mask: Mask = None,
+    units: Units = None,
+    scales: int = 3,
 ) -> dict[str, Statistic]:
-    """Every statistic that these bins allow, ready to be called with observed maps."""
+    """Every statistic that these bins allow, by name, ready to be called with observed maps [..., bin, y, x].
+
+    Args:
+        side: side of the maps [deg].
+        ell_edges: edges of the spectrum's bins.
+        edges: edges of what is counted in bins, as in `measure`.
+        boundary: "periodic" or "drop".
+        mask: True where a pixel is observed [y, x]; None: everywhere.
+        units: of the starlet scales, as in `starlet_peaks`.
+        scales: of starlets and scattering.
+    """
+    shared = {"boundary": boundary, "mask": mask}
+    starlets = shared | {"scales": scales, "units": units}
     found: dict[str, Statistic] = {
         "power spectrum": partial(power_spectrum, side=side, ell_edges=ell_edges, **shared),
         "moments": partial(moments, **shared),
-        "scattering": partial(scattering_transform, scales=starlets["scales"], **shared),
+        "scattering": partial(scattering_transform, scales=scales, **shared),
     }
     in_bins: dict[str, tuple[Callable[..., Array], dict[str, Any]]] = {
         "peaks": (peak_counts, shared),
         "minima": (minima_counts, shared),
         "Minkowski": (minkowski_functionals, shared),
-        "histogram": (pixel_histogram, {"mask": shared["mask"]}),
+        "histogram": (pixel_histogram, {"mask": mask}),
         "starlet peaks": (starlet_peaks, starlets),
         "starlet l1": (starlet_l1, starlets),
     }
