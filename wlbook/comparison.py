@@ -82,12 +82,17 @@ def _slope(emulator: Emulator, step: tuple[float, float]) -> Float[np.ndarray, "
 
 
 def correlation(vectors: ByModel) -> Float[np.ndarray, "bin bin"]:
-    """Correlation of all bins of all statistics: the mean over the models, each model's own mean taken away."""
+    """Correlation of all bins of all statistics: the mean over the models, each model's own mean taken away.
+
+    0 for a bin that never varies.
+    """
     together = np.concatenate(list(vectors.values()), axis=-1).astype(np.float64)
     centred = together - together.mean(axis=1, keepdims=True)
     scatter = centred.std(axis=1, keepdims=True)
     unit = centred / np.where(scatter > 0, scatter, np.inf)
-    return np.einsum("kmi,kmj->ij", unit, unit, optimize=True) / unit.shape[0] / unit.shape[1]
+    sums = np.einsum("kmi,kmj->ij", unit, unit, optimize=True)
+    scale = np.sqrt(np.diagonal(sums))
+    return sums / np.where(scale > 0, scale, np.inf) / np.where(scale > 0, scale, np.inf)[:, None]
 
 
 def changes(before: ByName, after: ByName) -> dict[str, Float[np.ndarray, " bin"]]:
