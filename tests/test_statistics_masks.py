@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fields import EDGES, ELL_EDGES, SIDE, STATISTICS, gaussian_maps, red_power, some_maps, some_mask
 
-from wlbook import statistics
+from wlbook import random, statistics
 
 
 def holes(kappa, value) -> np.ndarray:
@@ -148,3 +148,21 @@ def test_broken_pixels_count_only_where_they_are_observed():
     kappa[0, 0, 40, 30] = np.nan
     with pytest.raises(ValueError, match=r"^kappa: 1 of 49152 pixels are NaN or infinite: all must be finite$"):
         statistics.power_spectrum(kappa, side=SIDE, ell_edges=ELL_EDGES, mask=some_mask())
+
+
+def test_masked_bispectrum_keeps_its_size():
+    white = jax.random.normal(random.key(9), (600, 1, 32, 32))
+    kappa, mask = np.asarray(white + 0.3 * (white**2 - 1)), some_mask(32)
+    found = statistics.bispectrum(kappa, side=SIDE, ell_edges=[300.0, 700.0, 1050.0], sides=[(1, 1, 1)], mask=mask)
+    expected = (6 * 0.3 + 8 * 0.3**3) * (math.radians(SIDE) / 32) ** 4  # its third cumulant, white
+    error = float(np.std(found)) / math.sqrt(600)
+    assert error < 0.04 * expected
+    assert abs(float(np.mean(found)) - expected) < 4 * error
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "drop"])
+def test_starlets_of_a_flat_map_are_flat_right_up_to_the_mask(boundary):
+    mask = some_mask()
+    found = np.asarray(statistics.starlet(np.full((1, 64, 64), 2.0), scales=3, boundary=boundary, mask=mask))[0]
+    np.testing.assert_allclose(found[:3], 0.0, atol=1e-5)
+    np.testing.assert_allclose(found[3][mask], 2.0, rtol=1e-5)
