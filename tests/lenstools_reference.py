@@ -89,3 +89,9 @@ def traced_convergence(through: RayTracer, side: float, pixels: int) -> np.ndarr
     x, y = np.meshgrid(angles, angles)
     redshift = through.redshift[-2] * (1 - 1e-12)
     return through.shoot(np.array([x, y]) * astropy.units.deg, z=redshift, kind="convergence")
+
+
+def moments(kappa: np.ndarray) -> np.ndarray:
+    """Nine connected moments of one map [y, x], the first two squared."""
+    found = ConvergenceMap(kappa.astype(np.float64), 1.0 * astropy.units.deg).moments(connected=True)
+    return np.concatenate([found[:2] ** 2, found[2:]])

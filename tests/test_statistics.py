@@ -1,47 +1,17 @@
 """Summary statistics against what is known: Gaussian fields, planted peaks, LensTools."""
 
-import functools
 import itertools
 import math
 import sys
 
-import hypothesis.extra.numpy as npst
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from fields import EDGES, ELL_EDGES, SIDE, gaussian_maps, red_power, smooth_power, some_maps
+from scipy import ndimage
 
 from wlbook import random, statistics
-
-SIDE = 3.5
-ELL_EDGES = np.geomspace(200.0, 4000.0, 9)
-EDGES = np.linspace(-2.0, 3.0, 11)
-
-
-def gaussian_maps(power, *, maps: int, pixels: int, side: float = SIDE, seed: int = 1) -> jax.Array:
-    """Periodic Gaussian fields [map, 1, y, x] whose spectrum is `power(ell)` [sr]."""
-    per_mode = 360.0 / side
-    ell = per_mode * np.hypot(np.fft.fftfreq(pixels, 1 / pixels)[:, None], np.arange(pixels // 2 + 1))
-    pixel_area = (math.radians(side) / pixels) ** 2
-    white = jax.random.normal(random.key(seed, "maps"), (maps, 1, pixels, pixels))
-    return jnp.fft.irfft2(jnp.fft.rfft2(white) * jnp.asarray(np.sqrt(power(ell) / pixel_area), jnp.float32))
-
-
-def smooth_power(ell):
-    return 1e-6 * np.exp(-((ell / 1800.0) ** 2))
-
-
-@functools.cache
-def some_maps() -> np.ndarray:
-    """Six maps of two correlated bins, and a few pixels of every height."""
-    shared = gaussian_maps(smooth_power, maps=6, pixels=64)
-    own = jax.random.normal(random.key(3), (6, 2, 64, 64))
-    return np.asarray(shared / shared.std() + 0.5 * own, np.float32)
-
-
-# --- truth: fields whose statistics are known -----------------------------------------------------------------------
 
 
 def test_spectrum_of_white_noise_is_its_variance_times_the_pixel_area():
@@ -131,6 +101,140 @@ def test_histogram_adds_up_to_the_share_of_pixels_inside():
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
+def test_spectrum_without_edges_is_that_of_the_field_the_map_was_cut_from():
+    def power(ell):
+        return 1e-9 * (1000.0 / np.maximum(ell, 1.0)) ** 2
+
+    field = gaussian_maps(power, maps=100, pixels=192, side=3 * SIDE)
+    kappa = field.reshape(100, 1, 3, 64, 3, 64).transpose(0, 2, 4, 1, 3, 5).reshape(900, 1, 64, 64)
+    edges = np.geomspace(350.0, 3000.0, 6)
+    truth = np.asarray(statistics.power_spectrum(field, side=3 * SIDE, ell_edges=edges)).mean(axis=(0, 1))
+    dropped, wrapped = (
+        np.asarray(statistics.power_spectrum(kappa, side=SIDE, ell_edges=edges, boundary=boundary)).mean(axis=(0, 1))
+        for boundary in ("drop", "periodic")
+    )
+    np.testing.assert_allclose(dropped, truth, rtol=0.03)
+    # Where the edges meet there is a jump: what large scales have leaks to small ones.
+    assert wrapped[-1] / truth[-1] - 1 > max(0.05, 3 * abs(dropped[-1] / truth[-1] - 1))
+
+
+def test_bispectrum_of_a_squared_field_is_its_third_cumulant():
+    white = jax.random.normal(random.key(4), (400, 1, 32, 32))
+    kappa = white + 0.3 * (white**2 - 1)
+    found = np.asarray(statistics.bispectrum(kappa, side=SIDE, ell_edges=[150.0, 300.0, 600.0, 1000.0]))[:, 0]
+    expected = (6 * 0.3 + 8 * 0.3**3) * (math.radians(SIDE) / 32) ** 4
+    error = found.std(axis=0) / 20
+    np.testing.assert_array_less(np.abs(found.mean(axis=0) - expected), 4 * error)
+    assert (error < 0.4 * expected).all()
+    gaussian = np.asarray(statistics.bispectrum(white, side=SIDE, ell_edges=[150.0, 300.0, 600.0, 1000.0]))[:, 0]
+    np.testing.assert_array_less(np.abs(gaussian.mean(axis=0)), 4 * gaussian.std(axis=0) / 20)
+
+
+def test_bispectrum_is_the_mean_over_triangles_counted_one_by_one():
+    n, per_mode = 12, 360.0 / SIDE
+    edges = np.array([0.5, 1.5, 2.5, 3.5]) * per_mode
+    kappa = np.random.default_rng(5).normal(size=(1, n, n)).astype(np.float32)
+    waves = np.fft.fft2(kappa[0])
+    numbers = np.fft.fftfreq(n, 1 / n).astype(int)
+    plane = [(y, x) for y in numbers for x in numbers]
+    bin_of = {k: int(np.searchsorted(edges, per_mode * math.hypot(*k))) - 1 for k in plane}
+    sides = [(0, 0, 0), (1, 1, 1), (0, 1, 1), (0, 1, 2)]
+    sums, counts = dict.fromkeys(sides, 0.0), dict.fromkeys(sides, 0)
+    for first, second in itertools.product(plane, plane):
+        third = (-first[0] - second[0], -first[1] - second[1])
+        key = (bin_of[first], bin_of[second], bin_of.get(third, -1))
+        if key in sums:
+            sums[key] += (waves[first] * waves[second] * waves[third]).real
+            counts[key] += 1
+    found = np.asarray(statistics.bispectrum(kappa, side=SIDE, ell_edges=edges, sides=sides))[0]
+    expected = [sums[s] / counts[s] * math.radians(SIDE) ** 4 / n**6 for s in sides]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+def test_moments_of_known_distributions():
+    white = jax.random.normal(random.key(6), (200, 1, 64, 64))
+    found = np.asarray(statistics.moments(white)).mean(axis=(0, 1))
+    # Independent pixels: central differences give <g^2> = 1, and every connected S and K is zero.
+    np.testing.assert_allclose(found, [1, 1, 0, 0, 0, 0, 0, 0, 0], atol=0.02)
+    squared = np.asarray(statistics.moments(white**2)).mean(axis=(0, 1))
+    np.testing.assert_allclose(squared[[0, 2, 5]], [2, 8, 48], rtol=0.05)  # cumulants of chi^2
+
+
+def test_starlet_coefficients_are_convolutions_with_the_spline_and_its_spread_copies():
+    kappa, spline = some_maps()[0], np.array([1, 4, 6, 4, 1]) / 16
+    for boundary, mode in (("periodic", "wrap"), ("reflect", "mirror")):
+        found = np.asarray(statistics.starlet(kappa, scales=4, boundary=boundary))
+        np.testing.assert_allclose(found.sum(axis=1), kappa, atol=2e-6)
+        smooth = kappa.astype(np.float64)
+        for scale in range(4):
+            spread = np.zeros(4 * 2**scale + 1)
+            spread[:: 2**scale] = spline
+            rows = ndimage.convolve1d(smooth, spread, axis=-1, mode=mode)
+            wider = ndimage.convolve1d(rows, spread, axis=-2, mode=mode)
+            np.testing.assert_allclose(found[:, scale], smooth - wider, atol=2e-6)
+            smooth = wider
+        np.testing.assert_allclose(found[:, 4], smooth, atol=2e-6)
+
+
+def test_starlet_noise_is_what_white_noise_leaves_on_each_scale():
+    found = statistics.starlet_noise(4)
+    np.testing.assert_allclose(found[:4], [0.8907, 0.2007, 0.0856, 0.0413], rtol=2e-3)  # Starck & Murtagh 2006
+    white = jax.random.normal(random.key(7), (100, 1, 64, 64))
+    measured = np.asarray(statistics.starlet(white, scales=4)).std(axis=(0, 1, 3, 4))
+    np.testing.assert_allclose(measured, found, rtol=0.03)
+
+
+def test_starlet_peaks_and_l1_are_those_of_the_coefficients():
+    kappa, units = some_maps(), [1.0, 0.5, 0.3, 0.7]
+    found = np.asarray(statistics.starlet_peaks(kappa, edges=EDGES, scales=3, units=units, boundary="reflect"))
+    norms = np.asarray(statistics.starlet_l1(kappa, edges=EDGES, scales=3, units=units))
+    for boundary in ("reflect", "periodic"):
+        details = np.asarray(statistics.starlet(kappa, scales=3, boundary=boundary)) / np.reshape(units, (4, 1, 1))
+        for m, b, j in np.ndindex(6, 2, 4):
+            heights = details[m, b, j].astype(np.float64)
+            if boundary == "reflect":  # outermost pixels are no peaks
+                expected = statistics.peak_counts(details[m, b, j][None], edges=EDGES, boundary="drop")[0]
+                np.testing.assert_array_equal(found[m, b, j], expected)
+            else:
+                expected = np.histogram(heights, EDGES, weights=np.abs(heights))[0] / heights.size
+                np.testing.assert_allclose(norms[m, b, j], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_scattering_coefficients_are_those_of_wavelets_written_down_in_pixels():
+    n, scales, angles = 32, 3, 2
+    kappa = some_maps()[0, 0, :n, :n].astype(np.float64)
+    steps = np.arange(-3 * n, 3 * n)
+    y, x = np.meshgrid(steps, steps, indexing="ij")
+
+    def moduli(image, j):  # of the convolutions with one scale's wavelets, [angle, y, x]
+        found, slant, width, wave = [], 4 / angles, 0.8 * 2**j, 0.75 * math.pi / 2**j
+        for angle in (math.pi * turn / angles for turn in range(angles)):
+            along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+            envelope = np.exp(-(along**2 + (slant * across) ** 2) / 2 / width**2) * slant / (2 * math.pi * width**2)
+            wavelet = envelope * (np.exp(1j * wave * along) - np.exp(-((width * wave) ** 2) / 2))
+            folded = wavelet.reshape(6, n, 6, n).sum(axis=(0, 2))  # edges wrap
+            found.append(np.abs(np.fft.ifft2(np.fft.fft2(image) * np.fft.fft2(folded))))
+        return np.stack(found)
+
+    first = [moduli(kappa, j) for j in range(scales)]
+    expected = [modulus.mean() for modulus in first]
+    for j in range(scales):
+        expected += [np.mean([moduli(modulus, k).mean() for modulus in first[j]]) for k in range(j + 1, scales)]
+    found = statistics.scattering_transform(kappa[None], scales=scales, angles=angles)
+    np.testing.assert_allclose(found[0], expected, rtol=3e-3)  # ours takes wide moduli on fewer pixels
+
+
+def test_scattering_tells_structures_from_their_spectrum():
+    noise = gaussian_maps(red_power, maps=64, pixels=64)
+    lumpy = jnp.exp(2 * noise / noise.std())
+    amplitude = jnp.abs(jnp.fft.rfft2(lumpy))
+    phases = jnp.exp(1j * jnp.angle(jnp.fft.rfft2(jax.random.normal(random.key(8), lumpy.shape))))
+    same_spectrum = jnp.fft.irfft2(amplitude * phases)
+    first, second = (np.asarray(statistics.scattering_transform(m)).mean(axis=(0, 1)) for m in (lumpy, same_spectrum))
+    assert (first[:4] < 0.8 * second[:4]).all()  # sparse: less in the mean of the modulus, for the same mean square
+    assert (first[4:] / first[[0, 0, 0, 1, 1, 2]] > 1.2 * second[4:] / second[[0, 0, 0, 1, 1, 2]]).all()
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="LensTools 1.2 cannot be built above Python 3.11")
 def test_lenstools_finds_the_same_in_the_same_maps():
     import lenstools_reference as lenstools
@@ -139,6 +243,7 @@ def test_lenstools_finds_the_same_in_the_same_maps():
     spectra = np.asarray(statistics.power_spectrum(kappa, side=SIDE, ell_edges=ELL_EDGES))
     peaks = np.asarray(statistics.peak_counts(kappa, edges=EDGES))
     functionals = np.asarray(statistics.minkowski_functionals(kappa, edges=EDGES))
+    nine = np.asarray(statistics.moments(kappa))
     for m in range(len(kappa)):
         for pair, (i, j) in enumerate(statistics.pairs(2)):
             expected = lenstools.power_spectrum(kappa[m, i], kappa[m, j], SIDE, ELL_EDGES)
@@ -148,222 +253,5 @@ def test_lenstools_finds_the_same_in_the_same_maps():
             expected = lenstools.minkowski_functionals(kappa[m, i], EDGES)
             scale = np.abs(expected).max(axis=1, keepdims=True)
             np.testing.assert_allclose(functionals[m, i] / scale, expected / scale, atol=1e-4)
-
-
-# --- properties -----------------------------------------------------------------------------------------------------
-
-STATISTICS = {
-    "power spectrum": functools.partial(statistics.power_spectrum, side=SIDE, ell_edges=ELL_EDGES),
-    "peaks": functools.partial(statistics.peak_counts, edges=EDGES),
-    "minima": functools.partial(statistics.minima_counts, edges=EDGES),
-    "Minkowski": functools.partial(statistics.minkowski_functionals, edges=EDGES),
-    "histogram": functools.partial(statistics.pixel_histogram, edges=EDGES),
-}
-REAL_SPACE = [name for name in STATISTICS if name != "power spectrum"]
-
-
-@pytest.mark.parametrize("name", STATISTICS)
-@settings(max_examples=15, deadline=None)
-@given(dy=st.integers(0, 63), dx=st.integers(0, 63), flip=st.sampled_from([(), (-1,), (-2,), (-1, -2)]))
-def test_statistics_do_not_know_where_a_periodic_map_begins(name, dy, dx, flip):
-    kappa = some_maps()[0]
-    moved = np.flip(np.roll(kappa, (dy, dx), (-2, -1)), flip)
-    before, after = np.asarray(STATISTICS[name](kappa)), np.asarray(STATISTICS[name](moved))
-    np.testing.assert_allclose(after, before, rtol=2e-4, atol=2e-5 * np.abs(before).max())
-
-
-@pytest.mark.parametrize("name", ["peaks", "minima", "Minkowski", "histogram"])
-@settings(max_examples=10, deadline=None)
-@given(power=st.integers(-6, 6))
-def test_units_of_kappa_do_not_matter_when_the_edges_follow(name, power):
-    kappa, factor = some_maps()[0], 2.0**power
-    before = np.asarray(STATISTICS[name](kappa))
-    after = np.asarray(STATISTICS[name].func(factor * kappa, edges=factor * EDGES))
-    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-7)
-
-
-@settings(max_examples=25, deadline=None)
-@given(npst.arrays(np.float32, (2, 1, 6, 6), elements=st.floats(-1, 1, width=32)))
-def test_every_peak_of_a_map_falls_into_one_bin(kappa):
-    around = [np.roll(kappa, (dy, dx), (-2, -1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-    expected = (kappa > np.max(around, axis=0)).sum(axis=(-1, -2))
-    assert (
-        np.asarray(statistics.peak_counts(kappa, edges=[-1.5, -0.1, 0.2, 1.5])).sum(axis=-1).tolist()
-        == expected.tolist()
-    )
-
-
-@pytest.mark.parametrize("name", STATISTICS)
-def test_maps_of_a_batch_do_not_see_each_other(name):
-    kappa = jnp.asarray(some_maps())
-    together = np.asarray(STATISTICS[name](kappa))
-    one_by_one = np.stack([STATISTICS[name](m) for m in kappa])
-    nested = np.asarray(STATISTICS[name](kappa.reshape(2, 3, 2, 64, 64))).reshape(together.shape)
-    mapped = np.asarray(jax.jit(jax.vmap(STATISTICS[name]))(kappa))
-    for other in (one_by_one, nested, mapped):
-        np.testing.assert_allclose(other, together, rtol=1e-4, atol=1e-5 * np.abs(together).max())
-
-
-@pytest.mark.parametrize("name", STATISTICS)
-def test_an_empty_batch_gives_an_empty_answer(name):
-    found = STATISTICS[name](np.zeros((0, 2, 64, 64), np.float32))
-    assert found.shape == (0, *STATISTICS[name](some_maps()).shape[1:])
-
-
-@pytest.mark.parametrize("name", STATISTICS)
-def test_integers_are_numbers_too(name):
-    kappa = np.round(2 * some_maps()[0]).astype(np.int32)
-    np.testing.assert_array_equal(STATISTICS[name](kappa), STATISTICS[name](kappa.astype(np.float32)))
-
-
-@pytest.mark.parametrize("name", REAL_SPACE)
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (48, 32)])
-def test_maps_may_be_oblong_or_a_single_pixel(name, shape):
-    kappa = np.ascontiguousarray(some_maps()[0, :, : shape[0], : shape[1]])
-    turned = np.ascontiguousarray(np.swapaxes(kappa, -1, -2))
-    found = np.asarray(STATISTICS[name](kappa))
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(STATISTICS[name](turned), found, rtol=1e-4, atol=1e-5)
-
-
-def test_slope_of_the_spectrum_is_what_finite_differences_say():
-    kappa, direction = jnp.asarray(some_maps()[0]), jnp.asarray(some_maps()[1])
-
-    def total(amount):
-        return jnp.sum(STATISTICS["power spectrum"](kappa + amount * direction)) * 1e5
-
-    difference = (total(0.05) - total(-0.05)) / 0.1  # exact: the spectrum is quadratic in kappa
-    np.testing.assert_allclose(jax.grad(total)(0.0), difference, rtol=1e-3)
-
-
-def test_slope_of_the_boundary_length_is_what_finite_differences_say():
-    kappa, direction = jnp.asarray(some_maps()[0]), jnp.asarray(some_maps()[1])
-
-    def length(amount):  # one bin that holds every pixel, so that none crosses an edge
-        return statistics.minkowski_functionals(kappa + amount * direction, edges=[-50.0, 50.0])[:, 1].sum()
-
-    difference = (length(0.01) - length(-0.01)) / 0.02
-    np.testing.assert_allclose(jax.grad(length)(0.0), difference, rtol=1e-2)
-    flat = jax.grad(lambda k: statistics.minkowski_functionals(k, edges=[-1.0, 1.0]).sum())(jnp.zeros((1, 8, 8)))
-    assert np.isfinite(flat).all()
-
-
-# --- measure --------------------------------------------------------------------------------------------------------
-
-SURVEY = {"side": SIDE, "n_gal": 30.0, "sigma_e": 0.4, "smoothing": 3.0, "seed": 5}
-
-
-def test_measured_noise_does_not_depend_on_the_batch():
-    kappa = 0.01 * some_maps()
-    edges = {"peaks": np.linspace(-0.03, 0.05, 6), "Minkowski": np.linspace(-0.02, 0.03, 4)}
-    whole = statistics.measure(kappa, **SURVEY, ell_edges=ELL_EDGES, edges=edges)
-    pieces = statistics.measure(kappa, **SURVEY, ell_edges=ELL_EDGES, edges=edges, batch=4)
-    first = statistics.measure(kappa[:4], **SURVEY, ell_edges=ELL_EDGES, edges=edges)
-    assert {name: values.shape for name, values in whole.items()} == {
-        "power spectrum": (6, 3 * 8),
-        "peaks": (6, 2 * 5),
-        "Minkowski": (6, 2 * 3 * 3),
-    }
-    for name, values in whole.items():
-        np.testing.assert_allclose(pieces[name], values, rtol=1e-4, atol=1e-9)
-        np.testing.assert_allclose(first[name], values[:4], rtol=1e-4, atol=1e-9)
-
-
-def test_measured_maps_are_noisy_then_smooth():
-    flat = np.zeros((64, 1, 64, 64), np.float32)
-    settings = SURVEY | {"ell_edges": ELL_EDGES, "edges": EDGES}
-    found = statistics.measure(flat, **settings | {"smoothing": 0.0})["power spectrum"].mean(axis=0)
-    noise = 0.4**2 / (2 * 30.0) * math.radians(1 / 60) ** 2
-    np.testing.assert_allclose(found[1:], noise, rtol=0.1)  # the first bin has too few modes
-    smoothed = statistics.measure(flat, **settings)["power spectrum"].mean(axis=0)
-    window = np.exp(-((np.sqrt(ELL_EDGES[1:] * ELL_EDGES[:-1]) * math.radians(3.0 / 60)) ** 2))
-    np.testing.assert_allclose(smoothed / found, window, atol=0.03)
-    clean = statistics.measure(0.01 * some_maps(), **settings | {"sigma_e": 0, "smoothing": 0})
-    direct = statistics.power_spectrum(0.01 * some_maps(), side=SIDE, ell_edges=ELL_EDGES)
-    np.testing.assert_allclose(clean["power spectrum"], np.asarray(direct).reshape(6, -1), rtol=1e-4)
-
-
-def test_a_degradation_acts_between_noise_and_smoothing():
-    settings = SURVEY | {"ell_edges": ELL_EDGES, "edges": EDGES}
-    gone = statistics.measure(some_maps(), **settings, transform=lambda kappa, *, key: 0 * kappa)
-    assert not gone["power spectrum"].any()
-
-
-def test_bins_follow_the_spread_of_the_observed_maps():
-    bins = {"ell_bins": 6, "peak_bins": 9, "minkowski_bins": 5}
-    keywords = {name: value for name, value in SURVEY.items() if name != "seed"}
-    small, large = (statistics.binning(f * some_maps(), **keywords, **bins, seed=1) for f in (0.05, 0.1))
-    assert large["sigma"] == pytest.approx(2 * small["sigma"], rel=0.02)
-    np.testing.assert_allclose(np.diff(small["edges"]["peaks"])[:-1], 3 * small["sigma"] / 8, rtol=1e-2)
-    assert len(small["ell_edges"]) == 7 and len(small["edges"]["Minkowski"]) == 6
-
-
-# --- error paths ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", STATISTICS)
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_broken_pixels_are_counted_and_refused(name, bad):
-    kappa = some_maps().copy()
-    kappa[0, 0, 3, 4] = kappa[2, 1, 0, 0] = bad
-    with pytest.raises(ValueError, match=r"^kappa: 2 of 49152 pixels are NaN or infinite: all must be finite$"):
-        STATISTICS[name](kappa)
-
-
-@pytest.mark.parametrize(
-    ("edges", "message"),
-    [
-        ([1.0], r"^edges of shape \(1,\): must be a list of at least 2 bin edges$"),
-        ([], r"^edges of shape \(0,\): must be a list of at least 2 bin edges$"),
-        ([0.0, 2.0, 1.0], r"^edges\[1:3\] = \[2.0, 1.0\]: must increase$"),
-        ([0.0, 0.0], r"^edges\[0:2\] = \[0.0, 0.0\]: must increase$"),
-        ([0.0, np.nan, 1.0], r"^edges = \[0.0, nan, 1.0\]: must be finite$"),
-    ],
-)
-@pytest.mark.parametrize("name", STATISTICS)
-def test_edges_out_of_order_are_named(name, edges, message):
-    keyword = {"ell_edges": edges, "side": SIDE} if name == "power spectrum" else {"edges": edges}
-    if name == "power spectrum":
-        message = message.replace("^edges", "^ell_edges")
-    with pytest.raises(ValueError, match=message):
-        STATISTICS[name].func(some_maps(), **keyword)
-
-
-@pytest.mark.parametrize(
-    ("shape", "keywords", "message"),
-    [
-        ((1, 1, 64, 32), {}, r"^kappa of shape \(1, 1, 64, 32\): a power spectrum needs square maps"),
-        ((1, 1, 64, 64), {"side": -3.5}, r"^side = -3.5: must be > 0 \[deg\]$"),
-        ((1, 1, 1, 1), {}, r"^ell_edges: no mode of 1 x 1 pixels over 3.5 deg lies in 200 < ell <="),
-        ((1, 1, 64, 64), {"ell_edges": [10.0, 20.0, 300.0]}, r"^ell_edges: no mode .* lies in 10 < ell <= 20$"),
-    ],
-)
-def test_maps_without_a_spectrum_are_refused(shape, keywords, message):
-    with pytest.raises(ValueError, match=message):
-        STATISTICS["power spectrum"](np.zeros(shape, np.float32), **keywords)
-
-
-def test_maps_smaller_than_their_border_are_refused():
-    with pytest.raises(ValueError, match=r'^kappa of shape \(1, 4, 9\): boundary = "drop" needs 5 x 5 pixels or more$'):
-        statistics.minkowski_functionals(np.zeros((1, 4, 9), np.float32), edges=EDGES, boundary="drop")
-    with pytest.raises(ValueError, match=r'^boundary = \'wrap\': must be one of "periodic", "drop"$'):
-        statistics.peak_counts(np.zeros((1, 8, 8), np.float32), edges=EDGES, boundary="wrap")
-
-
-def test_bins_of_nothing_are_refused():
-    keywords = {name: value for name, value in SURVEY.items() if name != "seed"}
-    bins = {"ell_bins": 6, "peak_bins": 9, "minkowski_bins": 5}
-    with pytest.raises(ValueError, match=r"^peak_bins = 1: must be >= 2$"):
-        statistics.binning(some_maps(), **keywords, **bins | {"peak_bins": 1}, seed=1)
-    with pytest.raises(ValueError, match=r"^kappa: the observed maps are constant"):
-        statistics.binning(0 * some_maps(), **keywords | {"sigma_e": 0}, **bins, seed=1)
-
-
-def test_measure_names_what_it_cannot_use():
-    settings = SURVEY | {"ell_edges": ELL_EDGES, "edges": EDGES}
-    with pytest.raises(ValueError, match=r"^batch = 0: must be >= 1$"):
-        statistics.measure(some_maps(), **settings, batch=0)
-    with pytest.raises(ValueError, match=r"^edges = \['peaks'\]: \['Minkowski'\] is missing$"):
-        statistics.measure(some_maps(), **settings | {"edges": {"peaks": EDGES}})
-    with pytest.raises(ValueError, match=r"^n_gal = -1.0: must be > 0"):
-        statistics.measure(some_maps(), **settings | {"n_gal": -1.0})
+            expected = lenstools.moments(kappa[m, i] - kappa[m, i].astype(np.float64).mean())
+            np.testing.assert_allclose(nine[m, i], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

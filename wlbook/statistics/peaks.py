@@ -1,0 +1,86 @@
+"""Peaks and minima."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from wlbook.statistics.inputs import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.layout import bin_sums, over_maps
+from wlbook.statistics.pixels import AROUND, bin_index, framed, shifted, thresholds_of, usable
+
+
+def peak_counts(
+    kappa: Maps, *, edges: Edges, boundary: str = "periodic", mask: Mask = None
+) -> Float[Array, "*batch bin nu"]:
+    """Number of peaks per map whose height lies in each bin.
+
+    A peak is a pixel strictly above its 8 neighbours; bins are [edge_k, edge_k+1). LensTools returns counts per unit
+    of height: divide by the widths of the bins to compare (Kratochvil, Haiman & May 2010, arXiv:0907.0486).
+
+    Args:
+        kappa: maps [..., bin, y, x].
+        edges: edges of the bins in kappa, increasing.
+        boundary: "periodic": the edges wrap, as in LensTools; "drop": pixels without 8 neighbours are no peaks.
+        mask: True where a pixel is observed [y, x]; None: everywhere. A peak needs itself and its 8 neighbours
+            observed; counts are divided by the share of the pixels that could be peaks.
+
+    Raises:
+        ValueError: naming what is wrong with the maps or an argument.
+    """
+    return _extrema_of(kappa, edges, boundary, mask, sign=1)
+
+
+def minima_counts(
+    kappa: Maps, *, edges: Edges, boundary: str = "periodic", mask: Mask = None
+) -> Float[Array, "*batch bin nu"]:
+    """Number of minima per map whose depth lies in each bin (edge_k, edge_k+1]: the peaks of -kappa.
+
+    Args:
+        kappa: maps [..., bin, y, x].
+        edges: edges of the bins in kappa, increasing.
+        boundary: as in `peak_counts`.
+        mask: as in `peak_counts`.
+
+    Raises:
+        ValueError: naming what is wrong with the maps or an argument.
+    """
+    return _extrema_of(kappa, edges, boundary, mask, sign=-1)
+
+
+def _extrema_of(kappa: Any, edges: Any, boundary: str, mask: Any, sign: int) -> Float[Array, "*batch bin nu"]:
+    maps = checked_shape(kappa, boundary=boundary, margin=1)
+    observed = checked_mask(mask, maps.shape[-2:])
+    thresholds = thresholds_of(np.sort(sign * checked_edges(edges)))
+    weights = peak_weights(observed, boundary)
+    found = over_maps(_extrema, maps, thresholds, weights, mask=observed, boundary=boundary, sign=sign)
+    return found[..., ::sign]
+
+
+def peak_weights(mask: np.ndarray | None, boundary: str) -> Float[np.ndarray, "y2 x2"] | None:
+    """What a peak at each inner pixel counts: 0 where it cannot be told, more than 1 elsewhere to make up for that."""
+    possible = usable(mask, AROUND, 1, boundary)
+    return None if possible is None else (possible / possible.mean()).astype(np.float32)
+
+
+def count_peaks(
+    image: Float[Array, "y x"],
+    thresholds: Float[Array, " edge"],
+    weights: Float[Array, "y2 x2"] | None,
+    boundary: str,
+) -> Float[Array, " nu"]:
+    """Peaks of one map between thresholds, each with the weight of its pixel."""
+    frame = framed(image, 1, boundary)
+    centre = shifted(frame, 1)
+    highest = jax.tree.reduce(jnp.maximum, [shifted(frame, 1, dy, dx) for dy, dx in AROUND])
+    peaks = (centre > highest).astype(jnp.float32)
+    sums = bin_sums(bin_index(centre, thresholds), peaks if weights is None else peaks * weights, len(thresholds) + 1)
+    return sums[1:-1]
+
+
+def _extrema(
+    image: Float[Array, "y x"], thresholds: Float[Array, " edge"], weights: Any, *, boundary: str, sign: int
+) -> Float[Array, " nu"]:
+    return count_peaks(sign * image, thresholds, weights, boundary)
