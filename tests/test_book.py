@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import minibook
+import numpy as np
 import pytest
 
-from wlbook import chapters
+from wlbook import chapters, cosmology
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +61,23 @@ def test_only_an_edit_of_the_science_trains_again(book):
         assert (f"training.fit: wlbook/{module}.py was edited" in said) == again
         assert ("nothing stored is made again" in said) != again and "reused: maps.simulate_box" in said
     assert "nothing changed" in minibook.wlbook(book, *asked)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="LensTools does not build")
+def test_maps_written_by_lenstools_go_through_the_first_three_chapters(book, tmp_path):
+    import astropy.units
+    import lenstools_reference as lenstools
+
+    draw = np.random.default_rng(1)
+    for omega_m, sigma_8 in [(0.26, 0.80), *cosmology.design(7)]:
+        folder = tmp_path / "maps" / f"Om{omega_m:.3f}_si{sigma_8:.3f}"
+        folder.mkdir(parents=True)
+        for number in range(1, 49):
+            kappa = draw.normal(scale=0.01 * cosmology.s_8(omega_m, sigma_8), size=(64, 64))
+            image = lenstools.ConvergenceMap(kappa, 3.5 * astropy.units.deg)
+            image.save(str(folder / f"WLconv_z1.00_{number:04d}r.fits"))
+    asked = ("--profile", "tiny", "-p", f"01_data.source={tmp_path / 'maps'}")
+    for chapter in ("01_data", "02_statistics", "03_network"):
+        printed = minibook.wlbook(book, "run", chapter, *asked)
+        assert re.search(rf"{chapter} +executed", printed) and "simulating" not in printed, printed
