@@ -1,0 +1,68 @@
+"""What a box costs at each size: seconds a step, planes, maps a second, and the share of the memory's bandwidth.
+
+    .venv/bin/python benchmarks/box.py [--particles 64 128] [--bandwidth 3350]
+
+On a GPU try 256 and 512 (meshes of 512 and 1024); 1024 needs about 100 GB. `--bandwidth` is that of the memory,
+in GB/s. The least that a step must move, with every array read or written once, is: positions, velocities and pulls of
+the particles (60 bytes each), eight cells of one density and of three forces for each particle (160 bytes), and the
+mesh nine times (density, its transform, the potential there and back, three forces: 36 bytes a cell).
+"""
+
+import argparse
+import datetime
+import time
+
+import jax
+import numpy as np
+
+from wlbook import lensing, nbody, planes, random, sources
+from wlbook.cosmology import FIDUCIAL, Cosmology
+
+STEPS, MAPS, PIXELS = 12, 128, 256
+
+
+def timed(function, repeats: int = 2) -> float:
+    jax.block_until_ready(function())
+    best = np.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(function())
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--particles", type=int, nargs="+", default=[64, 128])
+    options.add_argument("--bandwidth", type=float, help="of the memory [GB/s]")
+    chosen = options.parse_args()
+    cosmo, galaxies = Cosmology(*FIDUCIAL), sources.at(1.0)
+    device = jax.devices()[0]
+    print(
+        f"{datetime.date.today()}  {device.device_kind}, JAX {jax.__version__}; {STEPS} steps, maps of {PIXELS}^2 rays"
+    )
+    print("particles  mesh   s a step  s a box  maps a s  least GB a step  share of bandwidth")
+    for n in chosen.particles:
+        cone = planes.light_cone(cosmo, box=240.0, steps=STEPS, source_redshift=1.0)
+        state = nbody.initial(cosmo, box=240.0, particles=n, scale_factor=cone.scale_factors[0], seed=1)
+
+        def gravity(n=n, state=state, edges=cone.scale_factors):
+            *_, last = nbody.evolve(cosmo, *state, box=240.0, mesh=2 * n, scale_factors=edges)
+            return last[1]
+
+        def whole(n=n):
+            return planes.lens_planes(cosmo, box=240.0, particles=n, steps=STEPS, source_redshift=1.0, seed=1)
+
+        made = whole()
+
+        def maps(made=made):
+            return lensing.convergence(made, galaxies, side=3.5, pixels=PIXELS, n_maps=MAPS, key=random.key(1))
+
+        step, box, look = timed(gravity) / STEPS, timed(lambda whole=whole: whole().surface), timed(maps)
+        least = (n**3 * (60 + 160) + (2 * n) ** 3 * 36) / 1e9
+        share = f"{least / step / chosen.bandwidth:.1%}" if chosen.bandwidth else "give --bandwidth"
+        print(f"{n:>7}^3 {2 * n:>5}^3 {step:9.3f} {box:8.2f} {MAPS / look:9.0f} {least:16.2f}  {share}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
