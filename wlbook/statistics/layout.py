@@ -46,6 +46,11 @@ def bin_sums(index: Int[Array, "*pixels"], values: Float[Array, "*pixels"], n: i
     return jnp.stack([jnp.where(index == number, values, 0.0).sum() for number in range(n)])
 
 
+def in_turn(function: Callable[..., Any], items: Any) -> Any:
+    """`function` of each item along the first axis: one after the other where that suits the cache, else at once."""
+    return jax.lax.map(function, items) if layout().one_by_one else jax.vmap(function)(items)
+
+
 def over_maps(
     one: Callable[..., Any],
     kappa: Any,
@@ -99,7 +104,7 @@ def _block(kappa: Any, numbers: Any, *, arrays: tuple[Any, ...], mask: Any, one:
         return one(seen, *number, *arrays, **dict(options)), jnp.isfinite(seen).all()
 
     given = (kappa,) if numbers is None else (kappa, numbers)
-    return jax.lax.map(each, given) if layout().one_by_one else jax.vmap(each)(given)
+    return in_turn(each, given)
 
 
 def _in_blocks(run: Callable[..., Any], maps: Any, numbers: Any) -> Any:

@@ -1,7 +1,7 @@
 """A small scattering transform."""
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from wlbook.statistics.inputs import Maps, Mask, checked_count, checked_mask, checked_shape
-from wlbook.statistics.layout import over_maps
+from wlbook.statistics.layout import in_turn, over_maps
 
 COVERAGE = 0.95
 
@@ -117,22 +117,30 @@ def _coefficients(
         image = jnp.pad(image, room)
         image = jnp.where(weights, image - image.sum() / weights.sum(), 0.0)
 
-    def moduli(waves: Complex[Array, "*angle y x"], step: int, j: int) -> Float[Array, "*angle2 y2 x2"]:
-        """Of what lies on every `step`-th pixel, on every `steps[j]`-th."""
-        product = _thinned(waves[..., None, :, :] * wavelets[step][j], steps[j] // step)
-        return jnp.abs(jnp.fft.ifft2(product))
+    def modulus(waves: Complex[Array, "y x"], wavelet: Float[Array, "y x"], thin: int) -> Float[Array, "y2 x2"]:
+        return jnp.abs(jnp.fft.ifft2(_thinned(waves * wavelet, thin)))
 
-    def mean(values: Float[Array, "*angle y x"], order: int, j: int) -> Float[Array, "*angle"]:
-        return values.mean((-2, -1)) if shares is None else (values * shares[order][j]).sum((-2, -1))
+    def mean(values: Float[Array, "y x"], order: int, j: int) -> Float[Array, ""]:
+        return values.mean() if shares is None else (values * shares[order][j]).sum()
 
-    first = [moduli(jnp.fft.fft2(image), 1, j) for j in range(scales)]
-    found = [mean(modulus, 0, j).mean() for j, modulus in enumerate(first)]
-    for j, modulus in enumerate(first[:-1]):
+    waves = jnp.fft.fft2(image)
+
+    def along(j: int, wavelet: Float[Array, "y x"]) -> Float[Array, " coefficient"]:
+        """One direction of scale j: its own coefficient, then those of its modulus on each larger scale."""
+        strength = modulus(waves, wavelet, steps[j])
+        first = mean(strength, 0, j)
         if shares is not None:
-            modulus = jnp.where(shares[0][j] > 0, modulus, mean(modulus, 0, j)[:, None, None])
-        waves = jnp.fft.fft2(modulus)
-        found += [mean(moduli(waves, steps[j], k), 1 + j, k).mean() for k in range(j + 1, scales)]
-    return jnp.stack(found)
+            strength = jnp.where(shares[0][j] > 0, strength, first)
+        again = jnp.fft.fft2(strength)
+
+        def wider(k: int, wavelet: Float[Array, "y x"]) -> Float[Array, ""]:
+            return mean(modulus(again, wavelet, steps[k] // steps[j]), 1 + j, k)
+
+        seconds = [in_turn(partial(wider, k), wavelets[steps[j]][k]).mean() for k in range(j + 1, scales)]
+        return jnp.stack([first, *seconds])
+
+    found = [in_turn(partial(along, j), wavelets[1][j]).mean(axis=0) for j in range(scales)]
+    return jnp.concatenate([jnp.stack([each[0] for each in found]), *(each[1:] for each in found)])
 
 
 def _thinned(waves: Complex[Array, "*batch y x"], step: int) -> Complex[Array, "*batch y2 x2"]:
