@@ -73,7 +73,7 @@ def test_maps_written_by_lenstools_go_through_the_first_three_chapters(book, tmp
     for omega_m, sigma_8 in [(0.26, 0.80), *cosmology.design(7)]:
         folder = tmp_path / "maps" / f"Om{omega_m:.3f}_si{sigma_8:.3f}"
         folder.mkdir(parents=True)
-        for number in range(1, 49):
+        for number in range(1, 97):
             kappa = draw.normal(scale=0.01 * cosmology.s_8(omega_m, sigma_8), size=(64, 64))
             image = lenstools.ConvergenceMap(kappa, 3.5 * astropy.units.deg)
             image.save(str(folder / f"WLconv_z1.00_{number:04d}r.fits"))
