@@ -304,8 +304,7 @@ glue("statistics-cost", str(store.cost()), display=False)
 #   added up from above. All others need neighbours.
 # - The bispectrum is about nothing but non-Gaussian structure: random phases leave none of it. One small map holds few
 #   triangles, so it is of more use beside the spectrum and on large areas than alone.
-# - First-order scattering measures what the spectrum does, with a modulus in place of a square. Rare peaks count less in
-#   it, so it scatters less.
+# - First-order scattering measures what the spectrum does, with a modulus in place of a square: rare peaks count less.
 # - The block of $V_0$ is nearly one number: our maps keep their mean, and a map with more matter than average has more
 #   area above every threshold.
 # - Neighbouring thresholds are strongly correlated ({numref}`fig-statistics-correlation`), and so are statistics of

@@ -175,7 +175,7 @@ def bins_side_by_side(lines: Mapping[str, ByName], *, ylabel: str) -> Figure:
     axis.set_yticks(ticks, [str(tick) for tick in ticks])
     axis.set_ylim(-max(most, 1), max(most, 1))
     axis.set_ylabel(ylabel)
-    axis.legend(fontsize="small")
+    axis.legend(fontsize="small", ncols=len(lines), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
 
