@@ -176,7 +176,7 @@ def simulate(
         from wlbook.progress import progress
         from wlbook.store import Store
 
-        if values["source"] != "simulate":
+        if values.get("source", "simulate") != "simulate":
             raise ValueError(f'01_data.source = {values["source"]!r}: must be "simulate", there is nothing to make')
         accepted = inspect.signature(maps.specifications).parameters
         every = maps.specifications(**{name: value for name, value in values.items() if name in accepted})
