@@ -19,6 +19,7 @@ FIDUCIAL = (0.26, 0.80)  # (omega_m, sigma_8) of the observed sky, as in the map
 SECOND = (0.309, 0.816)  # the other universe they test on
 CENTRES = {"paper-a": FIDUCIAL, "paper-b": (0.2915, 0.7835)}  # where each design is densest, and its observed sky
 DESIGN_RANGE = ((0.14, 0.50), (0.50, 1.10))  # what the design covers in omega_m and sigma_8
+ALIGNED_AT = 0.7  # redshift at which the power law of intrinsic alignments is 1
 _EARLIEST = 1e-3  # scale factor at which the growth of an Einstein-de Sitter universe is exact enough
 
 
@@ -187,7 +188,7 @@ def _tracer(cosmo: Cosmology, source: float | tuple[np.ndarray, np.ndarray], a_i
             raise ValueError(f"a_ia = {a_ia}: must be 0 for galaxies in a plane, whose neighbours have no depth")
         return pyccl.CMBLensingTracer(ccl(cosmo), z_source=source)
     redshift, density = (np.asarray(one, np.float64) for one in source)
-    aligned = (redshift, a_ia * ((1 + redshift) / 1.7) ** eta) if a_ia else None
+    aligned = (redshift, a_ia * ((1 + redshift) / (1 + ALIGNED_AT)) ** eta) if a_ia else None
     return pyccl.WeakLensingTracer(ccl(cosmo), dndz=(redshift, density), ia_bias=aligned)
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Key
 
-from wlbook.cosmology import HUBBLE_DISTANCE, Cosmology, growth
+from wlbook.cosmology import ALIGNED_AT, HUBBLE_DISTANCE, Cosmology, growth
 from wlbook.planes import LensPlanes, LightCone, lens_planes, light_cone
 from wlbook.sources import Sources
 
@@ -25,7 +25,6 @@ __all__ = [
 ]  # fmt: skip
 
 CRITICAL = 5e-14 * 2.775e11  # C1 times the critical density, h cancelled (Brown et al. 2002, astro-ph/0009499)
-PIVOT = 0.7  # redshift 1 + z is divided by in the alignments' power law
 RAYS = 2**17  # rays followed at once: bounds the memory of their deflections
 FINER = 2  # cells of the grid that bent rays read from, to one of the planes' own
 
@@ -108,7 +107,7 @@ def nla_factor(
     """
     z = np.asarray(z, np.float64)
     d = growth(cosmo, 1 / (1 + z))[0]
-    return np.asarray(-a_ia * CRITICAL * cosmo.omega_m / d * ((1 + z) / (1 + PIVOT)) ** eta)
+    return np.asarray(-a_ia * CRITICAL * cosmo.omega_m / d * ((1 + z) / (1 + ALIGNED_AT)) ** eta)
 
 
 def alignment(planes: LensPlanes, sources: Sources, a_ia: float, eta: float) -> Float64[np.ndarray, "plane bin"]:

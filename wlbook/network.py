@@ -5,6 +5,7 @@ receptive field, saliency rules) walks that tuple, so nothing is written down tw
 one map `[bin, y, x]`, and answer with one vector; `vmap` makes that a batch.
 """
 
+import abc
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -92,9 +93,9 @@ class Network(eqx.Module):
         self.check_pixels(kappa.shape[1], kappa.shape[2])
         return run(self.layers, kappa)
 
+    @abc.abstractmethod
     def check_pixels(self, y: int, x: int) -> None:
         """Raise ValueError if maps of this size do not fit."""
-        raise NotImplementedError
 
     def _settle(self, *, bins: int, outputs: int, width: int) -> None:
         for name, value, most in (("bins", bins, 64), ("outputs", outputs, 1024), ("width", width, self.widest)):
