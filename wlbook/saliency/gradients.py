@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 from wlbook.saliency.question import Map, Model, Output, evaluating, scalar, start_of
@@ -137,7 +138,7 @@ def vargrad(
 
 
 def _noisy_gradients(model: Model, kappa: Map, output: Output, sigma: Any, samples: int, key: Array) -> Array:
-    if not isinstance(sigma, jax.core.Tracer) and not sigma >= 0:
+    if not isinstance(sigma, Tracer) and not sigma >= 0:
         raise ValueError(f"sigma = {sigma}: must be >= 0, in units of kappa")
     if samples < 1:
         raise ValueError(f"samples = {samples}: must be >= 1")

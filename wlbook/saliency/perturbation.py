@@ -1,7 +1,6 @@
 """Attribution by changing the map: covering squares of it, and taking its pixels away in the order of a saliency."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +53,7 @@ def deletion(
     output: Output,
     *,
     shares: Sequence[float] | np.ndarray = (0.01, 0.03, 0.1, 0.3),
-    order: Literal["saliency", "random"] = "saliency",
+    order: str = "saliency",
     key: Key[Array, ""] | None = None,
 ) -> Float[np.ndarray, "map share"]:
     """How far the output moves when the most relevant pixels are set to 0 (Samek et al. 2017, Petsiuk et al. 2018).
@@ -87,7 +86,7 @@ def insertion(
     output: Output,
     *,
     shares: Sequence[float] | np.ndarray = (0.01, 0.03, 0.1, 0.3),
-    order: Literal["saliency", "random"] = "saliency",
+    order: str = "saliency",
     key: Key[Array, ""] | None = None,
 ) -> Float[np.ndarray, "map share"]:
     """How far the output still is when the most relevant pixels alone are shown, and all others are 0.

@@ -1,7 +1,6 @@
 """The shape of an attribution: around peaks and voids, and wave by wave beside the map's own."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -10,9 +9,7 @@ from scipy import ndimage
 from wlbook.statistics import power_spectrum
 
 
-def extrema(
-    kappa: Float[Array | np.ndarray, "..."], *, kind: Literal["peaks", "voids"], threshold: float
-) -> Bool[np.ndarray, "..."]:
+def extrema(kappa: Float[Array | np.ndarray, "..."], *, kind: str, threshold: float) -> Bool[np.ndarray, "..."]:
     """Where maps have a maximum above `threshold` ("peaks"), or a minimum below it ("voids").
 
     An extremum stands above, or below, all its 8 neighbours; the outermost pixels have fewer and never count.
