@@ -20,6 +20,7 @@ from wlbook.saliency.checks import (
     shuffled_labels,
     without_biases,
 )
+from wlbook.saliency.examination import Method, examine, shortfall, suite
 from wlbook.saliency.gradients import (
     expected_gradients,
     gradient,
@@ -34,12 +35,13 @@ from wlbook.saliency.profiles import extrema, profile, spectra
 from wlbook.saliency.question import Map, Model, Output, over_maps, towards
 from wlbook.saliency.relevance import deep_taylor, lrp, register
 from wlbook.saliency.relus import deconvnet, guided_backprop
-from wlbook.saliency.shares import attribution_share
+from wlbook.saliency.shares import attribution_share, shares_with_errors
 from wlbook.saliency.verdicts import Finding, verdict_table
 
 __all__ = [
     "Finding",
     "Map",
+    "Method",
     "Model",
     "Output",
     "attribution_share",
@@ -48,6 +50,7 @@ __all__ = [
     "deconvnet",
     "deep_taylor",
     "deletion",
+    "examine",
     "expected_gradients",
     "explained",
     "extrema",
@@ -68,9 +71,12 @@ __all__ = [
     "regions",
     "register",
     "shapley",
+    "shares_with_errors",
+    "shortfall",
     "shuffled_labels",
     "smoothgrad",
     "spectra",
+    "suite",
     "towards",
     "vargrad",
     "verdict_table",

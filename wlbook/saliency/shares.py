@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 def attribution_share(
@@ -43,3 +43,21 @@ def attribution_share(
         shares.append((squared * chosen).sum(axis=(-3, -2, -1)) / whole)
         pixels.append(chosen.mean(axis=(-3, -2, -1)))
     return np.stack(shares, axis=-1), np.stack(pixels, axis=-1)
+
+
+def shares_with_errors(
+    shares: Float[np.ndarray, "seed map k"], draws: Int[np.ndarray, "draw map"]
+) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """The mean share over maps and networks, with its error over maps and over trainings.
+
+    Args:
+        shares: of each network and map.
+        draws: which maps each bootstrap draw takes; all networks see the same ones.
+
+    Returns:
+        Mean, standard error over maps, and standard error over trainings, which is NaN for one network.
+    """
+    over_seeds = np.full(shares.shape[-1], np.nan)
+    if len(shares) > 1:
+        over_seeds = shares.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(len(shares))
+    return shares.mean(axis=(0, 1)), shares.mean(axis=0)[draws].mean(axis=1).std(axis=0), over_seeds
