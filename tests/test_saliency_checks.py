@@ -1,5 +1,6 @@
 """The lie detectors on models of which the truth is known, curves and profiles on maps drawn by hand."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import xarray as xr
 from test_saliency_relevance import FLAT, TWO, Net, close, compact, dense, key, maps, pixels
 
-from wlbook import saliency, statistics
+from wlbook import network, saliency, statistics
 
 
 def blind(model, kappa, output):
@@ -174,3 +175,43 @@ def test_randomising_the_top_layer_changes_the_gradient_and_not_what_draws_its_i
     options = dict(depths=[1], key=jax.random.key(8))
     assert saliency.cascade(saliency.gradient, model, kappa, 0, **options).mean() < 0.6
     np.testing.assert_allclose(saliency.cascade(blind, model, kappa, 0, **options), 1)
+
+
+def test_all_detectors_catch_a_method_that_draws_its_input_and_none_the_gradient():
+    kappa, model = maps(6), compact()
+    learnt = (model, jax.tree.map(lambda leaf: 1.01 * leaf if eqx.is_array(leaf) else leaf, model))
+    options = dict(depths=(1, 8), learnt=learnt, shuffled=compact_of_another_seed(), small=kappa, key=key())
+    found, fall = saliency.examine(saliency.Method("gradient", saliency.gradient), model, kappa, 0, **options)
+    verdicts = {one.detector: one.verdict for one in found}
+    assert fall.shape == (2, 6)
+    assert all(verdicts[name] == "passes" for name in ("linear model", "all layers", "labels", "another seed"))
+    assert verdicts["sum"] == "not asked"
+    found, _ = saliency.examine(saliency.Method("blind", blind, sums_to="rise"), model, kappa, 0, **options)
+    verdicts = {one.detector: one.verdict for one in found}
+    assert all(verdicts[name] == "fails" for name in ("linear model", "sum", "top layer", "all layers", "labels"))
+
+
+def compact_of_another_seed():
+    return network.Compact(width=4, key=key(77))
+
+
+def test_shortfall_is_what_is_missing_of_what_was_promised():
+    model = Net((*FLAT, dense([[1.0], [2.0]], 4.0)))
+    kappa = np.stack([pixels(2, 1), pixels(0, 1)])  # contributions 4 and 2, outputs 8 and 6
+    for sums_to, options, missing in (
+        ("rise", {}, 0.0),
+        ("explained", {}, 4 * np.sqrt(2) / 10),  # the bias took 4 of each, beside the norm of (8, 6)
+        ("rise above others", {"baselines": kappa[1:]}, 2 * np.sqrt(2) / 2),  # due (2, 0), found (4, 2)
+    ):
+        method = saliency.Method("lrp", saliency.lrp, options, sums_to)
+        answer = saliency.over_maps(saliency.lrp, model, kappa, 0)
+        assert saliency.shortfall(method, answer, model, kappa, 0) == pytest.approx(missing, abs=1e-5)
+
+
+def test_shares_of_several_networks_have_both_errors():
+    shares = np.array([[[0.1], [0.3]], [[0.3], [0.5]]])  # two networks, two maps
+    draws = np.array([[0, 0], [1, 1], [0, 1], [1, 0]])
+    mean, over_maps, over_seeds = saliency.shares_with_errors(shares, draws)
+    # Means of maps 0.2 and 0.4: draws give 0.2, 0.4, 0.3, 0.3. Means of networks 0.2 and 0.4: 0.2 / sqrt 2 / sqrt 2.
+    np.testing.assert_allclose([mean[0], over_maps[0], over_seeds[0]], [0.3, np.sqrt(0.005), 0.1])
+    assert np.isnan(saliency.shares_with_errors(shares[:1], draws)[2][0])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
@@ -96,7 +97,7 @@ def shortfall(
         return math.nan
     chosen = direction(model, kappa[0], output)
     if method.sums_to == "explained":
-        due = np.array([float(checks.explained(model, one, chosen)) for one in kappa])
+        due = np.asarray(_explained(model, kappa, chosen))
     else:
         start = method.options.get("baselines", np.zeros_like(kappa[:1]))
         due = np.asarray(answers(model, kappa, chosen)) - np.asarray(answers(model, start, chosen)).mean()
@@ -171,3 +172,8 @@ def examine(
         Finding(method.name, "deletion", moved["deletion"], low=1.0),
         Finding(method.name, "insertion", moved["insertion"], high=1.0),
     ], fall
+
+
+@eqx.filter_jit
+def _explained(model: Any, kappa: Any, direction: Array) -> Array:
+    return jax.vmap(lambda one: checks.explained(model, one, direction))(kappa)
