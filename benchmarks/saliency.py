@@ -13,6 +13,7 @@ import argparse
 import datetime
 import os
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,14 @@ def theirs(module: Any, of_rules: Any) -> dict[str, Callable[[int], Ask]]:
     """Captum's, called as its documentation does; `of_rules` is the same module for relevance."""
     import torch
     from captum import attr
+    from captum.attr._utils.lrp_rules import EpsilonRule
+
+    class Relevance:
+        def attribute(self, part, target):
+            for layer in of_rules:  # it has no rule for this layer, and forgets those that it is told
+                if isinstance(layer, torch.nn.Flatten):
+                    layer.rule = EpsilonRule()
+            return attr.LRP(of_rules).attribute(part, target=target)
 
     def ask(explainer, **options):
         def of(batch):
@@ -140,7 +149,7 @@ def theirs(module: Any, of_rules: Any) -> dict[str, Callable[[int], Ask]]:
         "SmoothGrad": ask(attr.NoiseTunnel(attr.Saliency(module)), abs=False, **noisy),
         "guided back-propagation": ask(attr.GuidedBackprop(module)),
         "deconvnet": ask(attr.Deconvolution(module)),
-        "LRP, epsilon": ask(attr.LRP(of_rules)),
+        "LRP, epsilon": ask(Relevance()),
         "occlusion": ask(attr.Occlusion(module), **square),
     }
 
@@ -166,6 +175,7 @@ def compare(number: int, pixels: int, width: int, seconds: float) -> None:
     import torch
 
     torch.set_num_threads(CORES)
+    warnings.filterwarnings("ignore", module="captum")
     maps = np.random.default_rng(1).normal(size=(number, 1, pixels, pixels)).astype(np.float32)
     model = with_biases(network.Compact(width=width, key=jax.random.key(1)))
     module, of_rules = (torch_module(model.layers, padded=padded).eval() for padded in (True, False))
