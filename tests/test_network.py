@@ -56,8 +56,8 @@ def test_a_step_and_a_plain_compilation_give_a_convolution_the_same_gradients(st
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="a choice between CPU kernels")
 def test_a_cpu_convolves_with_the_kernel_that_is_faster_in_training():
-    images = jax.random.normal(jax.random.key(1), (4, 16, 16, 8))
-    layer = jax.vmap(network.Convolution(8, 8, 3, key=jax.random.key(2)))
+    images = jax.random.normal(jax.random.key(1), (16, 16, 16, 32))
+    layer = jax.vmap(network.Convolution(32, 32, 3, key=jax.random.key(2)))
     assert "ynn_fusion" in jax.jit(layer).lower(images).compile().as_text(), "XLA's own choice has changed: time both"
     assert "ynn_fusion" not in layers.compiled(layer).lower(images).compile().as_text()
 
