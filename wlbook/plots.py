@@ -269,3 +269,31 @@ def attribution_bars(
         names[-1] = f"> {edges[-2]:.0f}"
     axis.set_xticks(place, names, rotation=45, ha="right")
     axis.set_xlabel(r"$\kappa / \sigma_\kappa$")
+
+
+def signed_panels(images: Sequence[ArrayLike], titles: Sequence[str], *, side: float, columns: int = 4) -> Figure:
+    """Maps beside each other, each on a signed scale of its own that ends at its 99.5th percentile.
+
+    Args:
+        images: maps [y, x], all of one field size.
+        titles: one for each map.
+        side: side of the field [deg].
+        columns: panels in a row.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(7.6, 2.05 * rows), squeeze=False, sharex=True, sharey=True, layout="constrained"
+    )
+    for axis in axes.flat[len(images) :]:
+        axis.set_visible(False)
+    for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        image = np.asarray(image)
+        largest = np.percentile(np.abs(image), 99.5)
+        extent = (0.0, side, 0.0, side)
+        axis.imshow(image, cmap=SIGNED_MAP, vmin=-largest, vmax=largest, extent=extent, origin="lower")
+        axis.set_title(title, fontsize=8.5)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("y [deg]")
+    for axis in axes[-1]:
+        axis.set_xlabel("x [deg]")
+    return figure

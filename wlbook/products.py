@@ -57,3 +57,24 @@ def null_network(store: Store, data: xr.Dataset, **changes: Any) -> Trained:
 def gaussian(data: xr.Dataset) -> Callable[..., Any]:
     """The degradation that turns observed maps into Gaussian fields with their spectra."""
     return degradation.parse("randomize_phases", side=float(data.attrs["side"]))
+
+
+def coarser_maps(store: Store, *, boxes: int = 1) -> xr.Dataset | None:
+    """The first fiducial boxes of chapter 1 with half as many particles a side: the same waves, worse resolved.
+
+    Args:
+        store: where the maps are kept.
+        boxes: how many.
+
+    Returns:
+        Their maps in the order of chapter 1; None if that chapter's maps were not simulated here, or with fewer than 32
+        particles a side.
+    """
+    parameters = chapters.parameters("01_data")
+    particles = parameters["particles"] // 4 * 2
+    if parameters["source"] != "simulate" or particles < 16:
+        return None
+    wanted = wl_maps.specifications(**_accepted_by(wl_maps.specifications, parameters))
+    wanted = [one | {"particles": particles} for one in wanted if one["split"] == "fiducial"]
+    made = [store.make(wl_maps.simulate_box, **one) for one in wanted[:boxes]]
+    return xr.concat(made, dim="map", combine_attrs="override", data_vars="all")

@@ -1,0 +1,147 @@
+"""Attribution by derivatives, plain and averaged: any model that JAX can differentiate."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Key
+
+from wlbook.saliency.question import Map, Model, Output, evaluating, scalar, start_of
+
+
+def gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
+    """d output / d kappa: how the output answers to a small change of each pixel (Simonyan et al. 2014).
+
+    Args:
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: one map.
+        output: index of an output, or a direction `[output]`.
+
+    Raises:
+        ValueError: an index out of range, a map of another shape, NaN in the map.
+    """
+    return jax.grad(scalar(model, kappa, output))(jnp.asarray(kappa))
+
+
+def input_x_gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
+    """kappa x d output / d kappa: to first order, what each pixel contributes (Shrikumar et al. 2017).
+
+    Arguments and errors as in `gradient`.
+    """
+    return jnp.asarray(kappa) * gradient(model, kappa, output)
+
+
+@evaluating(lambda shape, steps=32, **_: steps)
+def integrated_gradients(
+    model: Model, kappa: Map, output: Output, *, baseline: Map | None = None, steps: int = 32
+) -> Float[Array, "bin y x"]:
+    """(kappa - baseline) x mean gradient on the straight line between them (Sundararajan et al. 2017).
+
+    The sum over pixels is output(kappa) - output(baseline), up to the error of the midpoint rule.
+
+    Args:
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: one map.
+        output: index of an output, or a direction `[output]`.
+        baseline: where the line starts; kappa = 0, the mean of the universe, by default.
+        steps: points on the line, >= 1.
+
+    Raises:
+        ValueError: as `gradient`; steps < 1; a baseline of another shape.
+    """
+    if steps < 1:
+        raise ValueError(f"steps = {steps}: must be >= 1")
+    number = scalar(model, kappa, output)
+    kappa = jnp.asarray(kappa)
+    start = start_of(kappa, baseline)
+    points = (jnp.arange(steps) + 0.5) / steps
+    along = jax.vmap(lambda point: jax.grad(number)(start + point * (kappa - start)))(points)
+    return (kappa - start) * along.mean(axis=0)
+
+
+@evaluating(lambda shape, samples=32, **_: samples)
+def expected_gradients(
+    model: Model,
+    kappa: Map,
+    output: Output,
+    *,
+    baselines: Float[Array | np.ndarray, "..."],
+    samples: int = 32,
+    key: Key[Array, ""],
+) -> Float[Array, "bin y x"]:
+    """Integrated gradients from a set of maps instead of one baseline (Erion et al. 2021).
+
+    Each sample takes one baseline and one point of the line to it: point k is drawn from the k-th part of the line,
+    so that few samples are enough. The sum over pixels is output(kappa) less the mean output of the baselines, up to
+    the error of the sampling.
+
+    Args:
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: one map.
+        output: index of an output, or a direction `[output]`.
+        baselines: maps [baseline, bin, y, x] that stand for "any other map"; they are used equally often.
+        samples: points in all, >= 1.
+        key: of the points, and of who is drawn.
+
+    Raises:
+        ValueError: as `gradient`; samples < 1; baselines of another shape.
+    """
+    if samples < 1:
+        raise ValueError(f"samples = {samples}: must be >= 1")
+    if np.ndim(baselines) != 4 or np.shape(baselines)[1:] != np.shape(kappa) or not len(baselines):
+        raise ValueError(f"baselines has shape {np.shape(baselines)}: must be [baseline, *{np.shape(kappa)}]")
+    number = scalar(model, kappa, output)
+    kappa = jnp.asarray(kappa)
+    order, place = jax.random.split(key)
+    whole = -(-samples // len(baselines))
+    drawn = jnp.concatenate([jax.random.permutation(k, len(baselines)) for k in jax.random.split(order, whole)])
+    points = (jnp.arange(samples) + jax.random.uniform(place, (samples,))) / samples
+    starts = jnp.asarray(baselines)[drawn[:samples]]
+
+    def sample(start: Array, point: Array) -> Array:
+        return (kappa - start) * jax.grad(number)(start + point * (kappa - start))
+
+    return jax.vmap(sample)(starts, points).mean(axis=0)
+
+
+@evaluating(lambda shape, samples=32, **_: samples)
+def smoothgrad(
+    model: Model, kappa: Map, output: Output, *, sigma: float, samples: int = 32, key: Key[Array, ""]
+) -> Float[Array, "bin y x"]:
+    """The mean gradient over maps with white noise added (Smilkov et al. 2017).
+
+    Args:
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: one map.
+        output: index of an output, or a direction `[output]`.
+        sigma: standard deviation of the noise, in units of kappa, >= 0.
+        samples: noisy copies, >= 1.
+        key: of the noise.
+
+    Raises:
+        ValueError: as `gradient`, and sigma or samples out of range.
+    """
+    return _noisy_gradients(model, kappa, output, sigma, samples, key).mean(axis=0)
+
+
+@evaluating(lambda shape, samples=32, **_: samples)
+def vargrad(
+    model: Model, kappa: Map, output: Output, *, sigma: float, samples: int = 32, key: Key[Array, ""]
+) -> Float[Array, "bin y x"]:
+    """The variance of the gradient over maps with white noise added (Adebayo et al. 2018).
+
+    Arguments and errors as in `smoothgrad`.
+    """
+    return _noisy_gradients(model, kappa, output, sigma, samples, key).var(axis=0)
+
+
+def _noisy_gradients(model: Model, kappa: Map, output: Output, sigma: Any, samples: int, key: Array) -> Array:
+    if not isinstance(sigma, Tracer) and not sigma >= 0:
+        raise ValueError(f"sigma = {sigma}: must be >= 0, in units of kappa")
+    if samples < 1:
+        raise ValueError(f"samples = {samples}: must be >= 1")
+    number = scalar(model, kappa, output)
+    noise = sigma * jax.random.normal(key, (samples, *np.shape(kappa)))
+    return jax.vmap(jax.grad(number))(jnp.asarray(kappa) + noise)

@@ -1,0 +1,123 @@
+"""Attribution by changing the map: covering squares of it, and taking its pixels away in the order of a saliency."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from wlbook.saliency.question import AT_ONCE, Map, Model, Output, answers, evaluating, many, scalar, start_of
+
+_UNROLLED = 1024  # evaluations that are compiled side by side; beyond that they follow each other in a loop
+
+
+@evaluating(lambda shape, size=4, **_: (shape[1] // max(1, size)) * (shape[2] // max(1, size)))
+def occlusion(
+    model: Model, kappa: Map, output: Output, *, size: int = 4, baseline: Map | None = None
+) -> Float[Array, "bin y x"]:
+    """How much the output falls when a square is covered, shared evenly by the square's pixels.
+
+    Args:
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: one map.
+        output: index of an output, or a direction `[output]`.
+        size: side of the squares, which tile the map [pixels]; all bins are covered together.
+        baseline: what a covered pixel becomes; kappa = 0, the mean of the universe, by default.
+
+    Raises:
+        ValueError: as `gradient`; a size that does not divide the map's sides; a baseline of another shape.
+    """
+    number = scalar(model, kappa, output)
+    kappa = jnp.asarray(kappa)
+    start = start_of(kappa, baseline)
+    bins, y, x = kappa.shape
+    if size < 1 or y % size or x % size:
+        raise ValueError(f"size = {size}: must divide the map's side of {x} pixels")
+    rows, columns = y // size, x // size
+    tile = jnp.arange(y)[:, None] // size * columns + jnp.arange(x)[None, :] // size
+    without = each_of(lambda one: number(jnp.where(tile == one, start, kappa)), rows * columns)
+    return jnp.broadcast_to((number(kappa) - without)[tile] / (bins * size**2), kappa.shape)
+
+
+def each_of(function, number: int) -> Array:
+    """`function(0)` to `function(number - 1)`, side by side as far as memory allows."""
+    indices = jnp.arange(number)
+    return jax.vmap(function)(indices) if number <= _UNROLLED else jax.lax.map(function, indices, batch_size=AT_ONCE)
+
+
+def deletion(
+    model: Model,
+    kappa: Float[Array | np.ndarray, "..."],
+    saliency: Float[Array | np.ndarray, "..."],
+    output: Output,
+    *,
+    shares: Sequence[float] | np.ndarray = (0.01, 0.03, 0.1, 0.3),
+    order: str = "saliency",
+    key: Key[Array, ""] | None = None,
+) -> Float[np.ndarray, "map share"]:
+    """How far the output moves when the most relevant pixels are set to 0 (Samek et al. 2017, Petsiuk et al. 2018).
+
+    A faithful attribution names pixels without which the output is another: the curve rises faster than for pixels
+    taken at random. For outputs that a pixel may raise or lower the distance counts, not the sign.
+
+    Args:
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: maps [map, bin, y, x].
+        saliency: what orders their pixels, by its absolute value, [map, bin, y, x].
+        output: index of an output, or a direction `[output]`.
+        shares: of the pixels to delete, each from 0 to 1.
+        order: "random" is the control: as many pixels, any.
+        key: of the random order.
+
+    Returns:
+        |output(kappa) - output(what is left)|.
+
+    Raises:
+        ValueError: as `over_maps`; a saliency of another shape; shares out of range; a random order without a key.
+    """
+    return _curve(model, kappa, saliency, output, shares, order, key, keep=False)
+
+
+def insertion(
+    model: Model,
+    kappa: Float[Array | np.ndarray, "..."],
+    saliency: Float[Array | np.ndarray, "..."],
+    output: Output,
+    *,
+    shares: Sequence[float] | np.ndarray = (0.01, 0.03, 0.1, 0.3),
+    order: str = "saliency",
+    key: Key[Array, ""] | None = None,
+) -> Float[np.ndarray, "map share"]:
+    """How far the output still is when the most relevant pixels alone are shown, and all others are 0.
+
+    Arguments and errors as in `deletion`. A faithful attribution comes down faster than a random order.
+
+    Returns:
+        |output(kappa) - output(what is shown)|.
+    """
+    return _curve(model, kappa, saliency, output, shares, order, key, keep=True)
+
+
+def _curve(model, kappa, saliency, output, shares, order, key, *, keep: bool) -> np.ndarray:
+    maps, chosen = many(kappa, model, output)
+    saliency, shares = np.asarray(saliency), np.asarray(shares, np.float64)
+    if saliency.shape != maps.shape:
+        raise ValueError(f"saliency has shape {saliency.shape}: must be kappa's, {maps.shape}")
+    if shares.ndim != 1 or not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError(f"shares = {shares.tolist()}: each must be >= 0 and <= 1")
+    if order not in ("saliency", "random") or (order == "random") != (key is not None):
+        raise ValueError(f'order = "{order}": must be "saliency", or "random" with a key')
+    flat = np.abs(saliency).reshape(len(maps), -1)
+    if key is not None:
+        flat = np.asarray(jax.random.uniform(key, flat.shape))
+    rank = np.empty(flat.shape, np.int64)
+    np.put_along_axis(rank, np.argsort(-flat, axis=1, kind="stable"), np.arange(flat.shape[1])[None], axis=1)
+    rank = rank.reshape(maps.shape)
+    before = np.asarray(answers(model, maps, chosen))
+    moved = []
+    for share in shares:
+        relevant = rank < round(share * flat.shape[1])
+        left = np.where(relevant == keep, maps, np.float32(0))
+        moved.append(np.abs(before - np.asarray(answers(model, left, chosen))))
+    return np.stack(moved, axis=1)

@@ -1,0 +1,112 @@
+"""The shape of an attribution: around peaks and voids, and wave by wave beside the map's own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from scipy import ndimage
+
+from wlbook.statistics import power_spectrum
+
+
+def extrema(kappa: Float[Array | np.ndarray, "..."], *, kind: str, threshold: float) -> Bool[np.ndarray, "..."]:
+    """Where maps have a maximum above `threshold` ("peaks"), or a minimum below it ("voids").
+
+    An extremum stands above, or below, all its 8 neighbours; the outermost pixels have fewer and never count.
+
+    Args:
+        kappa: maps [..., bin, y, x].
+        kind: "peaks" or "voids".
+        threshold: in units of kappa.
+
+    Raises:
+        ValueError: another kind.
+    """
+    if kind not in ("peaks", "voids"):
+        raise ValueError(f'kind = "{kind}": must be "peaks" or "voids"')
+    maps = np.asarray(kappa) if kind == "peaks" else -np.asarray(kappa)
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    footprint = ring.reshape((1,) * (maps.ndim - 2) + (3, 3))
+    found = maps > ndimage.maximum_filter(maps, footprint=footprint, mode="constant", cval=np.inf)
+    return found & (maps > (threshold if kind == "peaks" else -threshold))
+
+
+def profile(
+    values: Float[Array | np.ndarray, "..."],
+    centres: Bool[np.ndarray, "..."],
+    *,
+    edges: Sequence[float] | np.ndarray,
+    pixel: float,
+) -> tuple[Float[np.ndarray, "map radius"], Float[np.ndarray, "map radius"]]:
+    """Sums of `values` in rings around centres, and how many pixels went into each: the mean profile is their ratio.
+
+    Kept apart so that a mean over maps, and its bootstrap, weigh every centre alike. Rings end at the map's edge.
+
+    Args:
+        values: [map, bin, y, x].
+        centres: of the same shape.
+        edges: of the rings, rising [arcmin]; a ring holds low <= r < high.
+        pixel: side of a pixel [arcmin], > 0.
+
+    Raises:
+        ValueError: shapes that differ, edges that do not rise from 0 or more, a pixel that is not positive.
+    """
+    values, edges = np.asarray(values, np.float64), np.asarray(edges, np.float64)
+    if values.ndim != 4 or values.shape != np.shape(centres):
+        raise ValueError(f"centres has shape {np.shape(centres)}: must be that of values [map, bin, y, x]")
+    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all() or edges[0] < 0:
+        raise ValueError(f"edges = {edges.tolist()}: must be at least two rising numbers, >= 0 [arcmin]")
+    if not pixel > 0:
+        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
+    reach = int(edges[-1] / pixel)
+    total, pairs = np.zeros((2, len(values), len(edges) - 1))
+    y, x = values.shape[-2:]
+    for dy in range(-min(reach, y - 1), min(reach, y - 1) + 1):
+        for dx in range(-min(reach, x - 1), min(reach, x - 1) + 1):
+            ring = int(np.searchsorted(edges, pixel * np.hypot(dy, dx), side="right")) - 1
+            if not 0 <= ring < len(edges) - 1:
+                continue
+            here = np.s_[:, :, max(0, -dy) : y - max(0, dy), max(0, -dx) : x - max(0, dx)]
+            there = np.s_[:, :, max(0, dy) : y - max(0, -dy), max(0, dx) : x - max(0, -dx)]
+            total[:, ring] += np.where(centres[here], values[there], 0).sum(axis=(1, 2, 3))
+            pairs[:, ring] += centres[here].sum(axis=(1, 2, 3))
+    return total, pairs
+
+
+def spectra(
+    saliency: Float[Array | np.ndarray, "..."],
+    kappa: Float[Array | np.ndarray, "..."],
+    *,
+    side: float,
+    ell_edges: Sequence[float] | np.ndarray,
+) -> tuple[Float[np.ndarray, "map ell"], Float[np.ndarray, "map ell"]]:
+    """The power spectrum of an attribution, and its correlation with the map at each scale, averaged over bins.
+
+    Args:
+        saliency: [map, bin, y, x]; each map is measured from its mean, in units of its standard deviation.
+        kappa: the maps, of the same shape.
+        side: of the maps [deg].
+        ell_edges: edges of the bins in ell.
+
+    Returns:
+        C_ell of the attribution [sr], and C_ell(saliency, kappa) / sqrt(C_ell(saliency) C_ell(kappa)) from -1 to 1.
+
+    Raises:
+        ValueError: shapes that differ, a saliency that is constant; as `statistics.power_spectrum`.
+    """
+    saliency, kappa = np.asarray(saliency, np.float64), np.asarray(kappa, np.float64)
+    if saliency.ndim != 4 or saliency.shape != kappa.shape:
+        raise ValueError(f"saliency has shape {saliency.shape}: must be kappa's, [map, bin, y, x]")
+    spread = saliency.std(axis=(1, 2, 3), keepdims=True)
+    if not (np.isfinite(spread) & (spread > 0)).all():
+        raise ValueError("saliency is constant, NaN or infinite over a whole map: it has no spectrum")
+    bins = kappa.shape[1]
+    both = np.concatenate([(saliency - saliency.mean(axis=(1, 2, 3), keepdims=True)) / spread, kappa], axis=1)
+    own, cross = [], []
+    for one in range(bins):
+        pair = both[:, [one, bins + one]].astype(np.float32)
+        found = np.asarray(power_spectrum(pair, side=side, ell_edges=np.asarray(ell_edges, np.float64)), np.float64)
+        own.append(found[:, 0])
+        cross.append(found[:, 1] / np.sqrt(found[:, 0] * found[:, 2]))
+    return np.mean(own, axis=0), np.mean(cross, axis=0)

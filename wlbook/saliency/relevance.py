@@ -1,0 +1,312 @@
+"""Attribution by relevance: an output's value is handed down layer by layer, and (nearly) nothing is lost on the way.
+
+The rules act on the model's own layers, which are only called, transposed and asked with other weights. A layer is
+known by its class, one of six kinds:
+
+| kind | what it does to relevance | layers |
+|---|---|---|
+| weights | shares it by what each input contributes | Convolution, Dense; eqx.nn.Conv, eqx.nn.Linear |
+| average | the same, all weights being positive | AveragePool, GlobalAverage; eqx.nn.AvgPool |
+| pass | leaves it where it is: one input for one output | ReLU, Scale; eqx.nn.Lambda(jax.nn.relu), Identity, Dropout |
+| move | follows the values to where they came from | ChannelsLast, Flatten, First; ravel; eqx.nn.MaxPool |
+| affine | joins the layer with weights before it | Affine, which is a frozen BatchNorm |
+| sum | shares it between the identity and the branch | Residual |
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from wlbook import network
+from wlbook.saliency.question import Map, Model, Output, direction
+from wlbook.saliency.relus import is_relu
+
+KINDS = ("weights", "average", "pass", "move", "affine", "sum")
+Bounds = tuple[float, float] | None
+
+_KINDS: dict[type, str] = {
+    network.Convolution: "weights",
+    network.Dense: "weights",
+    eqx.nn.Conv: "weights",
+    eqx.nn.Linear: "weights",
+    network.AveragePool: "average",
+    network.GlobalAverage: "average",
+    eqx.nn.AvgPool1d: "average",
+    eqx.nn.AvgPool2d: "average",
+    eqx.nn.AvgPool3d: "average",
+    network.ReLU: "pass",
+    network.Scale: "pass",
+    eqx.nn.Identity: "pass",
+    eqx.nn.Dropout: "pass",
+    network.ChannelsLast: "move",
+    network.Flatten: "move",
+    network.First: "move",
+    eqx.nn.MaxPool1d: "move",
+    eqx.nn.MaxPool2d: "move",
+    eqx.nn.MaxPool3d: "move",
+    network.Affine: "affine",
+    network.Residual: "sum",
+}
+_MOVES = (jnp.ravel, jnp.squeeze, jnp.transpose)
+
+
+def register(layer: type, kind: str) -> None:
+    """Give layers of a class of your own a rule.
+
+    Args:
+        layer: the class. With "weights" and "average" it must be linear in its input but for a field `bias`.
+        kind: what it does to relevance, see the table of this module.
+
+    Raises:
+        ValueError: no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f'kind = "{kind}": must be one of {", ".join(KINDS)}')
+    _KINDS[layer] = kind
+
+
+def lrp(
+    model: Model,
+    kappa: Map,
+    output: Output,
+    *,
+    rule: str = "epsilon",
+    first: str = "same",
+    epsilon: float = 1e-6,
+    alpha: float = 2.0,
+    bounds: Bounds = None,
+) -> Float[Array, "bin y x"]:
+    """Layer-wise relevance propagation (Bach et al. 2015).
+
+    The output's value is the relevance to share out; along a direction, that of each output is its component times
+    its value. Input i contributes z_ij = x_i w_ij to output j of a layer.
+
+    - "epsilon": R_i = sum_j z_ij / (z_j + epsilon sign z_j) R_j, with z_j the layer's output. Biases absorb their
+      share; without biases relevance is conserved.
+    - "alpha-beta": R_i = sum_j (alpha z+_ij / z+_j - beta z-_ij / z-_j) R_j with beta = alpha - 1, positive and
+      negative contributions apart, and biases left out. Where contributions have one sign only they take all, so
+      that relevance is conserved.
+
+    Args:
+        model: with `layers`, as the book's networks, `Trained`, `eqx.nn.Sequential` and `eqx.nn.MLP`.
+        kappa: one map.
+        output: index of an output, or a direction `[output]`.
+        rule: for every layer with weights.
+        first: another rule for the first of them, whose inputs are pixels: "w2" shares by w^2, whatever the pixel;
+            "zB" is for pixels between `bounds` (Montavon et al. 2017).
+        epsilon: keeps small outputs from being divided by, >= 0.
+        alpha: >= 1.
+        bounds: lowest and highest possible kappa, for "zB".
+
+    Returns:
+        Relevance of each pixel, in the output's unit.
+
+    Raises:
+        ValueError: as `gradient`; a layer without a rule; an argument out of range.
+    """
+    if rule not in ("epsilon", "alpha-beta"):
+        raise ValueError(f'rule = "{rule}": must be "epsilon" or "alpha-beta"')
+    if first not in ("same", "w2", "zB"):
+        raise ValueError(f'first = "{first}": must be "same", "w2" or "zB"')
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon = {epsilon}: must be >= 0")
+    if not alpha >= 1:
+        raise ValueError(f"alpha = {alpha}: must be >= 1")
+    if (first == "zB") != (bounds is not None):
+        raise ValueError(f'bounds = {bounds}: must be given with first = "zB", and only then')
+    if bounds is not None and not bounds[0] <= 0 <= bounds[1] != bounds[0]:
+        raise ValueError(f"bounds = {bounds}: must be low <= 0 <= high, low < high")
+    layers = walk(model)
+    chosen = direction(model, kappa, output)
+    kappa = jnp.asarray(kappa)
+    rules = _Rules(rule, first, epsilon, alpha, bounds)
+    return rules.back(layers, kappa, chosen * network.run(layers, kappa), kappa)
+
+
+def deep_taylor(model: Model, kappa: Map, output: Output, *, bounds: Bounds = None) -> Float[Array, "bin y x"]:
+    """Deep Taylor decomposition (Montavon et al. 2017): relevance goes to positive contributions only.
+
+    The z+ rule (alpha = 1) for every layer, and for the first one w^2, or z^B if `bounds` are given. The result has
+    one sign everywhere if the output does not mix signs itself: it says where the answer comes from, not what speaks
+    against it.
+
+    Args:
+        model, kappa, output: as in `lrp`.
+        bounds: lowest and highest possible kappa.
+
+    Raises:
+        ValueError: as `lrp`.
+    """
+    first = "w2" if bounds is None else "zB"
+    return lrp(model, kappa, output, rule="alpha-beta", first=first, alpha=1.0, bounds=bounds)
+
+
+def walk(model: Any) -> list[Any]:
+    """The layers of a model in the order of their work, those with nothing but an `affine` after them joined.
+
+    Raises:
+        ValueError: a model without layers, or a layer without a rule.
+    """
+    layers = list(_flat(model, top=True))
+    for layer in layers:
+        kind_of(layer)
+    joined: list[Any] = []
+    for layer in layers:
+        if joined and kind_of(layer) == "affine" and isinstance(joined[-1], network.Convolution):
+            joined[-1] = _join(joined[-1], layer)
+        else:
+            joined.append(layer)
+    return joined
+
+
+def kind_of(layer: Any) -> str:
+    """What a layer does to relevance.
+
+    Raises:
+        ValueError: a layer without a rule.
+    """
+    if is_relu(layer) or (isinstance(layer, eqx.nn.Lambda) and is_relu(layer.fn)):
+        return "pass"
+    if isinstance(layer, eqx.nn.Lambda) and layer.fn in _MOVES:
+        return "move"
+    for parent in type(layer).__mro__:
+        if parent in _KINDS:
+            return _KINDS[parent]
+    name = getattr(getattr(layer, "fn", None), "__name__", type(layer).__name__)
+    raise ValueError(f"layer {name}: relevance has no rule for it; saliency.register gives its class one")
+
+
+def _flat(model: Any, *, top: bool = False) -> Sequence[Any]:
+    if isinstance(model, eqx.nn.MLP):
+        between = eqx.nn.Lambda(model.activation)
+        inner = [part for layer in model.layers for part in (layer, between)][:-1]
+        last = model.final_activation
+        return inner if getattr(last, "__name__", "") == "<lambda>" else [*inner, eqx.nn.Lambda(last)]
+    if top or isinstance(model, eqx.nn.Sequential):
+        layers = getattr(model, "layers", None)
+        if not isinstance(layers, tuple | list):
+            raise ValueError(f"model = {type(model).__name__}: has no layers to hand relevance down")
+        return list(itertools.chain.from_iterable(_flat(layer) for layer in layers))
+    return [model]
+
+
+def _join(layer: Any, affine: Any) -> Any:
+    """The layer with weights and the product and shift after it, as one: outputs are the weights' last axis."""
+    weight, bias = layer.weight * affine.weight, layer.bias * affine.weight + affine.bias
+    return eqx.tree_at(lambda one: (one.weight, one.bias), layer, (weight, bias))
+
+
+class _Rules(eqx.Module):
+    """The rules of one question, applied from the last layer to the first."""
+
+    rule: str
+    first: str
+    epsilon: float
+    alpha: float
+    bounds: Bounds
+
+    def back(self, layers: Sequence[Any], image: Array, relevance: Array, kappa: Array | None) -> Array:
+        """Relevance at the input of `layers`; `kappa` is the map if they start with it."""
+        images = list(itertools.accumulate(layers, lambda image, layer: layer(image), initial=image))
+        first = next((n for n, layer in enumerate(layers) if kind_of(layer) == "weights"), None)
+        for number, layer in reversed(list(enumerate(layers))):
+            image, kind = images[number], kind_of(layer)
+            if kind == "move":
+                (relevance,) = jax.vjp(layer, image)[1](relevance)
+            elif kind == "affine":
+                relevance = relevance * self._share(image * layer.weight, images[number + 1])
+            elif kind == "sum":
+                relevance = self._sum(layer, image, relevance)
+            elif kind in ("weights", "average"):
+                pixels = kappa is not None and number == first and self.first != "same"
+                act = (self._w2 if self.first == "w2" else self._z_b) if pixels else self._linear
+                before = layers[:number] if pixels else ()
+                relevance = act(layer, image, relevance, before, kappa)
+        return relevance
+
+    def _share(self, part: Array, whole: Array) -> Array:
+        """part / whole, kept finite."""
+        return part / self._stable(whole)
+
+    def _stable(self, whole: Array) -> Array:
+        moved = whole + jnp.where(whole >= 0, self.epsilon, -self.epsilon)
+        return jnp.where(moved == 0, 1.0, moved)
+
+    def _sum(self, layer: Any, image: Array, relevance: Array) -> Array:
+        inner = walk(layer)
+        branch = network.run(inner, image)
+        if self.rule == "epsilon":
+            share = relevance / self._stable(image + branch)
+            kept, given = image * share, branch * share
+        else:
+            parts = jnp.stack([image, branch])
+            plus, minus = jnp.maximum(parts, 0), jnp.minimum(parts, 0)
+            up, down = self._signed(plus.sum(0), minus.sum(0), relevance)
+            kept, given = plus * up + minus * down
+        return kept + self.back(inner, image, given, None)
+
+    def _signed(self, plus: Array, minus: Array, relevance: Array) -> tuple[Array, Array]:
+        """Relevance for one unit of positive, and of negative, contribution to outputs with these sums of them."""
+        none_minus, none_plus = minus == 0, plus == 0
+        alpha = jnp.where(none_minus, 1.0, jnp.where(none_plus, 0.0, self.alpha))
+        up = jnp.where(none_plus, 0.0, alpha * relevance / jnp.where(none_plus, 1.0, plus))
+        down = jnp.where(none_minus, 0.0, (1 - alpha) * relevance / jnp.where(none_minus, 1.0, minus))
+        return up, down
+
+    def _linear(self, layer: Any, image: Array, relevance: Array, *_: Any) -> Array:
+        if self.rule == "epsilon":
+            whole, transposed = jax.vjp(layer, image)
+            return image * transposed(relevance / self._stable(whole))[0]
+        bare = without_bias(layer)
+        positive, negative = jnp.maximum(image, 0), jnp.minimum(image, 0)
+        more, less = _weights(bare, lambda w: jnp.maximum(w, 0)), _weights(bare, lambda w: jnp.minimum(w, 0))
+        if kind_of(layer) == "average":
+            plus, share_of_more = jax.vjp(layer, positive)
+            minus = layer(negative)
+            up, down = self._signed(plus, minus, relevance)
+            return positive * share_of_more(up)[0] + negative * share_of_more(down)[0]
+        more_positive, transposed_more = jax.vjp(more, positive)
+        less_positive, transposed_less = jax.vjp(less, positive)
+        up, down = self._signed(more_positive + less(negative), less_positive + more(negative), relevance)
+        of_positive = transposed_more(up)[0] + transposed_less(down)[0]
+        of_negative = transposed_less(up)[0] + transposed_more(down)[0]
+        return positive * of_positive + negative * of_negative
+
+    def _w2(self, layer: Any, image: Array, relevance: Array, *_: Any) -> Array:
+        squared = _weights(without_bias(layer), jnp.square)
+        whole, transposed = jax.vjp(squared, jnp.ones_like(image))
+        return transposed(relevance / jnp.where(whole == 0, 1.0, whole))[0]
+
+    def _z_b(self, layer: Any, image: Array, relevance: Array, before: Sequence[Any], kappa: Any) -> Array:
+        assert self.bounds is not None
+        ends = [network.run(before, jnp.full_like(kappa, end)) for end in self.bounds]
+        low, high = jnp.minimum(*ends), jnp.maximum(*ends)
+        bare = without_bias(layer)
+        more, less = _weights(bare, lambda w: jnp.maximum(w, 0)), _weights(bare, lambda w: jnp.minimum(w, 0))
+        (own, of_own), (of_low, low_back), (of_high, high_back) = (
+            jax.vjp(bare, image),
+            jax.vjp(more, low),
+            jax.vjp(less, high),
+        )
+        share = relevance / self._stable(own - of_low - of_high)
+        return image * of_own(share)[0] - low * low_back(share)[0] - high * high_back(share)[0]
+
+
+def without_bias(layer: Any) -> Any:
+    """A layer or model with zeros for every field `bias`."""
+
+    def zero(path: Any, leaf: Any) -> Any:
+        named = path and getattr(path[-1], "name", None) == "bias"
+        return jnp.zeros_like(leaf) if named and eqx.is_inexact_array(leaf) else leaf
+
+    return jax.tree_util.tree_map_with_path(zero, layer)
+
+
+def _weights(layer: Any, change: Any) -> Any:
+    """A layer without bias, with other weights."""
+    return jax.tree.map(lambda leaf: change(leaf) if eqx.is_inexact_array(leaf) else leaf, layer)
