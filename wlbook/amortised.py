@@ -9,7 +9,8 @@ import dataclasses
 import functools
 import json
 import math
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +22,13 @@ import xarray as xr
 from jaxtyping import Array, Float, Int, Key
 
 from wlbook import degradation, loop, network, random, specifications
+from wlbook.batches import check_finite
 from wlbook.lessons import lesson, spread
 from wlbook.loop import Settings
 from wlbook.network import Compact, Convolution, Dense, GlobalAverage, ReLU, Residual
+from wlbook.progress import progress
 from wlbook.trained import Trained
-from wlbook.training import PerBin
+from wlbook.training import PerBin, observe
 
 #: The degradations that one network learns; those with a strength are drawn three times as often as the others.
 KINDS = (
@@ -114,6 +117,14 @@ class Ladder:
         first, second = [*values, 0.0, 0.0][:2]
         numbers = (jnp.asarray([value], jnp.float32) for value in (first, second))
         return Drawn(jnp.asarray([self.kinds.index(name)]), *numbers)
+
+    def holds(self, spec: str, redshifts: tuple[float, ...] = ()) -> bool:
+        """Whether one network learns what a specification names."""
+        try:
+            self.read(spec, redshifts)
+        except ValueError:
+            return False
+        return True
 
     def draw(self, maps: int, key: Key[Array, ""]) -> Drawn:
         """A degradation of random kind and strength for each of so many maps."""
@@ -390,7 +401,7 @@ def fit(
     scale = math.hypot(spread(shown), noise_after)
     ladder = _ladder(shown, taught.side, (noise_after / scale) ** 2)
 
-    def observe(kappa: Array, key: Array) -> Array:
+    def shown_now(kappa: Array, key: Array) -> Array:
         drawn = ladder.draw(len(kappa), jax.random.fold_in(key, 1))
         return _shown(taught.look, ladder, drawn, noise_after, scale, kappa, key)
 
@@ -399,7 +410,7 @@ def fit(
         taught.kappa,
         taught.targets,
         Settings(steps, batch, learning_rate),
-        observe=observe,
+        observe=shown_now,
         validation=None,
         checkpoint=checkpoint,
         save_seconds=10.0,
@@ -448,7 +459,7 @@ def tuned(
     taught = lesson(data, coarsen=amortised.coarsen, n_gal=n_gal, sigma_e=sigma_e, smoothing=smoothing)
     scale = float(amortised.input_scale)
 
-    def observe(kappa: Array, key: Array) -> Array:
+    def shown_now(kappa: Array, key: Array) -> Array:
         drawn = Drawn(*(jnp.repeat(numbers, len(kappa)) for numbers in one))
         return _shown(taught.look, ladder, drawn, noise_after, scale, kappa, key)
 
@@ -457,13 +468,72 @@ def tuned(
         taught.kappa,
         taught.targets,
         Settings(steps, batch, learning_rate),
-        observe=observe,
+        observe=shown_now,
         validation=None,
         checkpoint=checkpoint,
         save_seconds=10.0,
         keys=[random.key(seed, "tuning", spec)],
     )
     return dataclasses.replace(amortised, model=model, history=history)
+
+
+def predictions(
+    amortised: Amortised,
+    kappa: Float[Array | np.ndarray, "map bin y x"],
+    *,
+    specs: Sequence[str],
+    side: float,
+    n_gal: PerBin,
+    sigma_e: float,
+    noise_after: float = 0.0,
+    smoothing: PerBin,
+    seed: int,
+    redshifts: Sequence[float] = (),
+    batch: int = 256,
+) -> Float[np.ndarray, "spec map output"]:
+    """The network's outputs for noiseless maps under several degradations: one compilation for all of them.
+
+    Map i gets the noise of `random.key(seed, "noise", i)`, as in `training.predictions`.
+
+    Args:
+        amortised: from `fit` or `tuned`.
+        kappa: noiseless maps.
+        specs: degradations that the network knows.
+        side: side of a map [deg].
+        n_gal, sigma_e, noise_after, smoothing: as in `fit`.
+        seed: of the noise.
+        redshifts: of each bin's lenses, for comoving scales that name none.
+        batch: maps at a time.
+
+    Returns:
+        omega_m and sigma_8 for each map under each degradation.
+
+    Raises:
+        ValueError: as `Ladder.read`; no map.
+    """
+    check_finite("kappa", kappa)
+    ladder, factor = amortised.ladder, amortised.coarsen
+    read = [ladder.read(spec, tuple(redshifts)) for spec in specs]
+    look = functools.partial(observe, pixel=60 * side / kappa.shape[-1], n_gal=n_gal, sigma_e=sigma_e)
+    look = functools.partial(look, smoothing=smoothing, factor=factor)
+    stream, scale = random.key(seed, "noise"), float(amortised.input_scale)
+
+    @jax.jit
+    def answers(maps: Array, names: Array, drawn: Drawn) -> Array:
+        def one(image: Array, name: Array) -> Array:
+            key = jax.random.fold_in(stream, name)
+            return amortised.model(_shown(look, ladder, drawn, noise_after, scale, image[None], key)[0])
+
+        return amortised.target_mean + amortised.target_scale * jax.vmap(one)(maps, names)
+
+    names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
+    size, found = min(batch, len(kappa)), np.zeros((len(specs), len(kappa), 2), np.float32)
+    for start in progress(range(0, len(kappa), size), "asking", unit="batch"):
+        rows = np.arange(start, start + size) % len(kappa)
+        maps = jnp.asarray(kappa[rows], jnp.float32)
+        for number, drawn in enumerate(read):
+            found[number, rows] = np.asarray(answers(maps, names[rows], drawn))
+    return found
 
 
 def _shown(
