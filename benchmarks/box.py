@@ -15,7 +15,7 @@ import time
 import jax
 import numpy as np
 
-from wlbook import lensing, nbody, planes, random, sources
+from wlbook import lensing, memory, nbody, planes, random, sources
 from wlbook.cosmology import FIDUCIAL, Cosmology
 
 STEPS, MAPS, PIXELS = 12, 128, 256
@@ -36,6 +36,7 @@ def main() -> None:
     options.add_argument("--particles", type=int, nargs="+", default=[64, 128])
     options.add_argument("--bandwidth", type=float, help="of the memory [GB/s]")
     chosen = options.parse_args()
+    memory.reuse()
     cosmo, galaxies = Cosmology(*FIDUCIAL), sources.at(1.0)
     device = jax.devices()[0]
     print(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxpm.pm import pm_forces
 
-from wlbook import nbody, planes
+from wlbook import memory, nbody, planes
 from wlbook.cosmology import FIDUCIAL, Cosmology
 
 
@@ -37,6 +37,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--particles", type=int, default=128)
     n = options.parse_args().particles
+    memory.reuse()  # by this process, so also for JaxPM
     cosmo, box = Cosmology(*FIDUCIAL), 240.0
     positions, _ = nbody.initial(cosmo, box=box, particles=n, scale_factor=0.5, seed=1)
     cells = positions * (n / box)  # JaxPM counts in cells

@@ -55,9 +55,10 @@ def main() -> None:
     import jax.numpy as jnp
     import lenstools_reference as lenstools
 
-    from wlbook import lensing, random, sources
+    from wlbook import lensing, memory, random, sources
     from wlbook.cosmology import FIDUCIAL, Cosmology
 
+    memory.reuse()
     cosmo, galaxies, key = Cosmology(*FIDUCIAL), sources.at(1.0), random.key(2)
     far = float(galaxies.distances(cosmo)[0])
     planes = lensing.lens_planes(cosmo, box=240.0, particles=64, steps=12, source_redshift=1.0, seed=1)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from wlbook import loop, losses, network, training
+from wlbook import layers, loop, losses, network, training
 
 RATE, DECAY, STEPS = 1e-3, 1e-2, 10_000
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -81,7 +81,7 @@ def our_step(model: Any, maps: np.ndarray, targets: np.ndarray) -> Any:
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(RATE, weight_decay=DECAY))
     kappa, wanted = jnp.asarray(maps), jnp.asarray(targets)
 
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    @functools.partial(layers.compiled, donate_argnums=(0, 1))
     def step(weights, state, kappa, wanted):
         def error(weights):
             return losses.squared(jax.vmap(eqx.combine(weights, fixed))(kappa), wanted)

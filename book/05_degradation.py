@@ -14,7 +14,7 @@
 # on what is left, and compare the constraints. A network that can no longer tell two universes apart did need that
 # part. They find that Gaussian and non-Gaussian information count together, that scales of about 8-12 Mpc/h hold
 # most, and that shuffled maps still do about as well as a power spectrum. Their main regret is the price: one
-# training for each {term}`degradation`.
+# training for each {term}`degradation`. This page pays that price, and then does it once for all.
 #
 # **The cost.** {glue:text}`degradation-cost`.
 
@@ -25,18 +25,24 @@ degradations = [
     "keep_kappa:-1:1",
     "shuffle_pixels",
     "randomize_phases",
-]  # what to take away, one training (or n_seeds) each; any list
+]  # what to take away, one training (or n_seeds) each; each a degradation
+noise = "first"  # shape noise before the degradation, or after it; one of "first", "last"
 n_gal = 30.0  # galaxies per area in each bin [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # total intrinsic ellipticity dispersion; 0 <= sigma_e <= 2
 smoothing = 1.0  # Gaussian smoothing after noise and degradation [arcmin]; 0 <= smoothing <= 60
 coarsen = 2  # pixels averaged along each side before the degradation; 1 <= coarsen <= 4
 width = 16  # channels of the network's first layer; 1 <= width <= 32
 steps = 400  # training steps of each network; 1 <= steps
+amortised_steps = 1000  # training steps of the one network for all; 1 <= amortised_steps
+tuning_steps = 60  # further steps of that network under one degradation; 1 <= tuning_steps
+n_tuned = 1  # degradations of the list that get these; 0 <= n_tuned
+twins = "checks"  # spectra twins of what must agree exactly, or of every degradation; one of "checks", "all"
+n_cuts = 5  # cuts of each curve against scale; 3 <= n_cuts
 batch = 32  # maps in a training step; 1 <= batch
-learning_rate = 0.003  # peak learning rate; 0 < learning_rate < 1
+learning_rate = 0.01  # peak learning rate; 0 < learning_rate < 1
 n_seeds = 1  # networks for each degradation; the reference gets one more; 1 <= n_seeds
-n_fields = 1.0  # maps observed together; 1 <= n_fields
-n_draws = 16  # bootstrap draws; 2 <= n_draws
+n_fields = 4.0  # maps observed together; 1 <= n_fields
+n_draws = 8  # bootstrap draws; 2 <= n_draws
 seed = 5  # of noise, weights and draws; 0 <= seed
 
 # %% tags=["hide-input"]
@@ -46,28 +52,37 @@ from functools import partial
 import numpy as np
 from matplotlib import pyplot as plt
 from myst_nb import glue
-from scipy.stats import t as student
 
 from wlbook import (
+    amortised,
     chapters,
     claims,
     cosmology,
+    curves,
     degradation,
-    inference,
+    information,
+    lessons,
     maps,
+    network,
     plots,
+    prices,
     products,
     random,
+    saliency,
     statistics,
     survey,
     training,
 )
-from wlbook.progress import progress
+from wlbook import twins as small
+from wlbook.prices import Work
+from wlbook.progress import note
 from wlbook.store import Store
 
 plots.use_style()
 store = Store()
 side = chapters.parameters("01_data")["side"]
+data = products.maps(store)
+pixel, bins = data.attrs["pixel"] * coarsen, data.sizes["bin"]
 
 # %% [markdown]
 # ## Name what is taken away
@@ -77,18 +92,17 @@ side = chapters.parameters("01_data")["side"]
 # The list `degradations` above is all you need to change; a word that is not understood gets an answer in a second.
 
 # %%
-specifications = ["none", *degradations]
-transforms = {spec: degradation.parse(spec, side=side) for spec in specifications}
-titles = {spec: spec.replace("none", "reference").replace("_", " ") for spec in specifications}
 print(degradation.GRAMMAR.replace(", ", "\n  "))
 
 # %% [markdown]
 # Scales come as multipoles. Two other ways to say them: `low_pass:20arcmin` is a wavelength on the sky, and
-# `low_pass:10Mpc/h@0.4` a comoving one at a redshift. The scales that paper B points at, 8 and 12 Mpc/h, are these
-# multipoles at the redshifts where sources at $z = 1$ are lensed most:
+# `low_pass:10Mpc/h` a comoving one, seen at the distance of each {term}`bin`'s lenses, half-way to its galaxies. (Another
+# redshift is written `10Mpc/h@0.3`.) Heights with a unit, `keep_kappa:-0.01kappa:0.02kappa`, do not move with the map.
+# The scales that paper B points at, 8 and 12 Mpc/h, are these multipoles:
 
 # %%
-for redshift in (0.3, 0.4, 0.5):
+lenses = degradation.lens_redshifts(data.attrs["source_redshift"])
+for redshift in sorted({0.3, 0.5, *(round(z, 2) for z in lenses)}):
     low, high = (degradation.ell_from_length(length, redshift) for length in (12.0, 8.0))
     print(f"z = {redshift}: 8-12 Mpc/h is ell = {low:.0f} to {high:.0f}")
 
@@ -97,60 +111,152 @@ for redshift in (0.3, 0.4, 0.5):
 #
 # ## See what each one removes
 #
-# The order matters and is fixed here: noise first, then pixels averaged over
-# {glue:text}`degradation-coarsen` on each side, then the degradation, then smoothing. The network never sees the clean map.
-# Below are the power spectra before smoothing, a mean over the {term}`fiducial` maps.
+# The order matters, and `noise` chooses it. With `first`, a survey's order: noise, then pixels averaged over
+# {glue:text}`degradation-coarsen` on each side, then the degradation, then smoothing. With `last`, the universe itself is
+# degraded and the noise comes after. Below are the power spectra before smoothing, a mean over the {term}`fiducial` maps.
 
 # %%
-data = products.maps(store)
-pixel, observation = data.attrs["pixel"], {"n_gal": n_gal, "sigma_e": sigma_e}
+specifications = ["none", *degradations]
+extra = survey.shape_noise_sigma(n_gal, pixel, sigma_e) if noise == "last" else 0.0
+observation = {"n_gal": n_gal, "sigma_e": sigma_e if noise == "first" else 0.0}
+
+
+def transform(spec):
+    """The degradation, with the noise behind it if that is the order."""
+    steps = [spec] * (spec != "none") + [f"add_noise:{extra}"] * (extra > 0)
+    return degradation.parse("+".join(steps or ["none"]), side=side, redshifts=lenses)
+
+
+# %%
 kappa = maps.select(data, "fiducial")["kappa"].values
-observe = partial(training.observe, key=random.key(seed, "shown"), pixel=pixel, factor=coarsen, **observation)
-seen = {spec: np.asarray(observe(kappa, smoothing=0.0, transform=transforms[spec])) for spec in specifications}
-fundamental, nyquist = 360 / side, 180 * 60 / (pixel * coarsen)
+look = partial(
+    training.observe, key=random.key(seed, "shown"), pixel=data.attrs["pixel"], factor=coarsen, **observation
+)
+seen = {spec: np.asarray(look(kappa, smoothing=0.0, transform=transform(spec))) for spec in specifications}
+fundamental, nyquist = 360 / side, 180 * 60 / pixel
 ell_edges = np.geomspace(0.99 * fundamental, nyquist, 11).tolist()
 spectra = {
     spec: np.asarray(statistics.power_spectrum(images, side=side, ell_edges=ell_edges))[:, 0].mean(0)
     for spec, images in seen.items()
 }
+for spec, images in seen.items():
+    if images.std((-2, -1)).max() < 1e-3 * seen["none"].std():
+        print(f"{spec} leaves the mean of each map and nothing else: the longest wave is ell = {fundamental:.0f}")
 
-# %% mystnb={"image": {"alt": "Power spectra of the degraded maps against multipole, the undegraded maps in grey behind them."}, "figure": {"name": "fig-degradation-spectra", "caption": "Power spectra of noisy maps after each degradation, before smoothing; the thick grey line is the reference. Filters cut, random phases leave everything, shuffling makes the spectrum flat. The dotted line marks the largest multipole that the simulation is trusted to."}}
+# %% mystnb={"image": {"alt": "Power spectra of the degraded maps against multipole, the undegraded maps in grey behind them."}, "figure": {"name": "fig-degradation-spectra", "caption": "Power spectra of noisy maps after each degradation, before smoothing (first bin); the thick grey line is the reference. Filters cut, random phases leave everything, shuffling makes the spectrum flat. The dotted line marks the largest multipole that the simulation is trusted to."}}
 figure, axis = plt.subplots()
 middle = np.sqrt(np.multiply(ell_edges[1:], ell_edges[:-1]))
 axis.loglog(middle, spectra["none"], color="0.75", linewidth=7, label="reference")
 for number, spec in enumerate(degradations):
     kept = np.where(spectra[spec] > 1e-4 * spectra["none"], spectra[spec], np.nan)
     style = {"marker": "osD^vP*X"[number % 8], "linestyle": ("-", "--", "-.", ":")[number % 4], "markersize": 5}
-    _ = axis.loglog(middle, kept, label=titles[spec], **style)
+    _ = axis.loglog(middle, kept, label=curves.named(spec), **style)
 axis.axvline(data.attrs["trusted_ell"], color="k", linestyle=":", linewidth=1)
 axis.set(xlabel=r"multipole $\ell$", ylabel=r"$C_\ell$ [sr]", ylim=(0.05 * spectra["none"].min(), None))
 _ = axis.legend(fontsize="small")
 
 # %% [markdown]
-# ## Train again, once for each
+# ## Three ways to ask, and two checks
 #
-# Nothing else changes between the networks: the same maps, steps and {term}`seed`. The reference is trained once more
-# with another seed, because two networks that differ in nothing but their first random numbers do not end up alike,
-# and a loss smaller than that difference means nothing. Two networks train side by side. Each then answers for every map of
-# the {term}`test split <split>`: boxes it never saw, degraded as its training maps were.
+# - *Retrained*, paper B's way: for each degradation a fresh network learns, and answers, on degraded maps. The
+#   reference is trained once more with another {term}`seed`: two networks that differ in nothing but their first random
+#   numbers do not end up alike, and a loss smaller than that difference means nothing.
+# - *{term}`Amortised <amortised network>`*: one network for all. Every map of every batch gets a random degradation of random strength, and
+#   the network is told which. One training gives the whole curve.
+# - *Tuned*: the amortised network, trained on for a few steps under one degradation.
+#
+# Two small dense networks check the large ones. The *spectra {term}`twin`* is shown all power spectra of the same noisy degraded
+# maps, and the *histogram twin* the histogram of their pixels. On maps with random phases the first knows all there is to
+# know; on shuffled maps the second does. A network that does better is wrong.
 
 # %%
-settings = {"width": width, "steps": steps, "batch": batch, "learning_rate": learning_rate, "coarsen": coarsen}
 observation["smoothing"] = smoothing
-test = maps.select(data, "test")
+common = {"data": data, "batch": batch, "learning_rate": learning_rate, "coarsen": coarsen, **observation}
+wanted = {}
+for spec in specifications:
+    for number in range(n_seeds + (spec == "none")):
+        inputs = common | {"width": width, "steps": steps, "seed": seed + number, "transform": transform(spec)}
+        wanted["retrained", spec, number] = Work(training.fit, inputs, steps)
+one = common | {"width": width, "steps": amortised_steps, "seed": seed, "noise_after": extra}
+wanted["amortised", "all", 0] = Work(amortised.fit, one, amortised_steps)
 
+# %%
+twin = {"data": data, "coarsen": coarsen, "seed": seed, "steps": 3 * steps, "batch": batch}
+exact = ["none", *({"randomize_phases"} & set(degradations))]
+for spec in specifications if twins == "all" else exact:
+    inputs = twin | observation | {"kind": "spectra", "transform": transform(spec)}
+    wanted["spectra twin", spec, 0] = Work(small.fit, inputs, 0)
+bare = observation | {"smoothing": 0.0}  # smoothing a shuffled map mixes its pixels; it can be undone, not counted
+wanted["histogram twin", "none", 0] = Work(
+    small.fit, twin | bare | {"kind": "histogram", "transform": transform("none")}, 0
+)
 
-def trained_and_asked(spec, number):
-    """What a network says about the test maps when it learnt, and is asked, under one degradation."""
-    observed = observation | {"transform": transforms[spec]}
-    network = store.make(training.fit, data=data, seed=seed + number, **settings, **observed)
-    kappa = test["kappa"].values
-    return store.make(training.predictions, trained=network, kappa=kappa, side=side, seed=seed, copies=1, **observed)
+# %% [markdown]
+# Before anything starts, a few steps are measured, and the time the rest will take is told.
 
+# %% tags=["nbval-ignore-output"]
+taught = lessons.lesson(data, coarsen=coarsen, **observation)
+fresh = network.make("Compact", bins=bins, width=width, key=random.key(seed, "price"))
+step = partial(prices.step_seconds, fresh, partial(taught.look, transform=transform("none")), taught.kappa, batch=batch)
+line = prices.told(store, list(wanted.values()), step, side_by_side=2)
+note(line)
+print(line)
 
-which = [(spec, number) for spec in specifications for number in range(n_seeds + (spec == "none"))]
+# %% [markdown]
+# Two networks train side by side. Each then answers for every map of the {term}`test split <split>`: boxes it never saw,
+# degraded as its training maps were.
+
+# %%
 with ThreadPoolExecutor(2) as pool:
-    predicted = dict(zip(which, pool.map(trained_and_asked, *zip(*which, strict=True)), strict=True))
+    made = dict(
+        zip(wanted, pool.map(lambda work: store.make(work.function, **work.inputs), wanted.values()), strict=True)
+    )
+test = maps.select(data, "test")
+asked = {"kappa": test["kappa"].values, "side": side, "seed": seed}
+
+
+def answers(which):
+    """What a network says about the test maps, degraded as the maps it learnt from."""
+    way, spec, _ = which
+    trained = made[which] if way == "retrained" else made[which].trained
+    shown = bare if way == "histogram twin" else observation
+    return store.make(training.predictions, trained=trained, copies=1, transform=transform(spec), **asked, **shown)
+
+
+single = [which for which in wanted if which[0] != "amortised"]
+with ThreadPoolExecutor(2) as pool:
+    predicted = dict(zip(single, pool.map(answers, single), strict=True))
+
+# %% [markdown]
+# The amortised network is asked for a ladder of cuts, for low, middle and high {term}`kappa` and their pairs, and for
+# everything on the list that it knows.
+
+# %%
+every = made["amortised", "all", 0]
+cuts = np.geomspace(2 * fundamental, nyquist, n_cuts).round().tolist()
+filters = {way: [f"{way}_pass:{cut:.0f}" for cut in cuts] for way in ("low", "high")}
+pieces = {
+    "keep_kappa:-inf:-1": "low",
+    "keep_kappa:-1:1": "middle",
+    "keep_kappa:1:inf": "high",
+    "keep_kappa:-inf:1": "low, middle",
+    "keep_kappa:-1:inf": "middle, high",
+    "remove_kappa:-1:1": "low, high",
+}
+known = [spec for spec in specifications if every.ladder.holds(spec, tuple(lenses))]
+also = ["shuffle_pixels", "randomize_phases", *(["sum_bins"] if bins > 1 else [])]
+ladder = list(dict.fromkeys(["none", *known, *filters["low"], *filters["high"], *pieces, *also]))
+told = asked | observation | {"noise_after": extra, "redshifts": lenses}
+for spec, values in zip(ladder, store.make(amortised.predictions, amortised=every, specs=ladder, **told), strict=True):
+    predicted["amortised", spec, 0] = values
+
+# %%
+for spec in [spec for spec in known if spec != "none"][:n_tuned]:
+    settings = observation | {"noise_after": extra, "redshifts": lenses, "steps": tuning_steps, "batch": batch}
+    inputs = {"amortised": every, "data": data, "spec": spec, "seed": seed, "learning_rate": learning_rate / 5}
+    wanted["tuned", spec, 0] = Work(amortised.tuned, inputs | settings, tuning_steps)
+    further = store.make(amortised.tuned, **wanted["tuned", spec, 0].inputs)
+    predicted["tuned", spec, 0] = store.make(amortised.predictions, amortised=further, specs=[spec], **told)[0]
 
 # %% [markdown]
 # ## Weigh what is left
@@ -159,157 +265,236 @@ with ThreadPoolExecutor(2) as pool:
 # {term}`design` give an {term}`emulator`, both as smooth (quadratic) fits, and that gives a {term}`posterior`. Its data are the
 # emulator's own mean at the fiducial model: the question is how well, not where. The prior is flat over the design. Two
 # numbers say how good a posterior is: the {term}`figure of merit`, one over the 68 % {term}`credible area`, as in paper B; and the
-# precision of {term}`S8`, one over its standard deviation. The {term}`power spectrum` of the undegraded maps goes the same way.
-
-# %%
-order = np.argsort(test["model"].values, kind="stable").reshape(len(np.unique(test["model"])), -1)
-models = np.stack([test["omega_m"].values, test["sigma_8"].values], axis=-1)[order[:, 0]]
-measured = store.make(
-    statistics.measure,
-    kappa=test["kappa"].values,
-    side=side,
-    ell_edges=ell_edges,
-    edges=[-1.0, 1.0],
-    seed=seed,
-    transform=degradation.parse(f"coarsen:{coarsen}", side=side),
-    **(observation | {"smoothing": 0.0}),
-)
-vectors = {which: values[order] for which, values in predicted.items()}
-vectors["power spectrum", 0] = np.log(measured["power spectrum"])[order]
-
-# %% [markdown]
+# precision of {term}`S8`, one over its standard deviation.
+#
 # Errors come from drawing again, the same draw for all networks: the maps of each model, and the *boxes*. Each model has one test
 # {term}`box`, and how far its mean lies from the smooth fit is mostly that box's own structure. A draw hands these
-# distances to other models. To this comes the scatter between networks that differ
-# by their seed only, widened by Student's factor for how few of them there are.
-
-
-# %%
-def constraints(values, maps_drawn, boxes_drawn):
-    """Posterior from vectors [model, map, number], with maps and boxes drawn as told."""
-    emulator = inference.Emulator(models, values, method="quadratic")
-    distance = emulator.means - emulator.mean(models)
-    values = np.take_along_axis(values, maps_drawn[:, :, None], axis=1) + (distance[boxes_drawn] - distance)[:, None]
-    emulator = inference.Emulator(models, values, method="quadratic")
-    at_fiducial = emulator.mean(np.array([cosmology.FIDUCIAL]))[0]
-    return inference.posterior(emulator, at_fiducial, n_fields=n_fields, points=24)
-
-
-def merits(posterior):
-    """Two numbers: 1 / (68 % area) and 1 / sigma(S8)."""
-    weights = posterior.values / posterior.values.sum()
-    s_8 = cosmology.s_8(posterior["omega_m"].values[:, None], posterior["sigma_8"].values)
-    spread = np.sqrt((weights * s_8**2).sum() - (weights * s_8).sum() ** 2)
-    return 1 / inference.credible_area(posterior, truncated="allow"), 1 / spread
-
+# distances to other models. To this comes the scatter between networks that differ by their seed only, widened by
+# Student's factor for how few of them there are.
 
 # %%
-as_they_are = np.indices(order.shape)[1], np.arange(len(models))
-generator = np.random.default_rng(seed)
-draws = [as_they_are]
-for _ in range(n_draws):
-    draws.append((generator.integers(0, order.shape[1], order.shape), generator.permutation(len(models))))
-logs = {
-    which: np.log([merits(constraints(values, *draw)) for draw in draws])
-    for which, values in progress(vectors.items(), "drawing again", unit="network")
-}
+models, order = information.by_model(test)
+vectors = {which: values[order] for which, values in predicted.items()}
+weighed = information.measured(models, vectors, n_fields=n_fields, repeats=n_draws, seed=seed)
+scatter, _ = information.seed_scatter(weighed)
+ways = list(dict.fromkeys(which[0] for which in weighed))
+left = {way: information.relative(weighed, way) for way in ways if way != "amortised"}
+left["amortised"] = information.relative(weighed, "amortised", ("amortised", "none"))
+left = {way: left[way] for way in curves.WAYS if way in left}
 
 # %% [markdown]
 # A region that reaches the edge of the design ends there because we simulated nothing beyond. Its area is then a lower limit,
-# and the ratio of two such areas is drawn towards one.
-
-# %%
-names = [*specifications, "power spectrum"]
-sisters = {name: np.array([log for which, log in logs.items() if which[0] == name]) for name in names}
-pairs = [np.var(group[:, 0], axis=0, ddof=1) for group in sisters.values() if len(group) > 1]
-scatter = np.sqrt(np.mean(pairs, axis=0))
-few = student.ppf(0.8413, sum(len(group) - 1 for group in sisters.values()))
-relative, errors = {}, {}
-for name, group in sisters.items():
-    ratio = np.exp(group.mean(0) - sisters["none"].mean(0))
-    seeds = few * scatter * np.sqrt((name in degradations) / len(group) + 1 / (n_seeds + 1)) * (name != "none")
-    relative[name], errors[name] = ratio[0], np.hypot(ratio[1:].std(0, ddof=1), ratio[0] * seeds)
-limited = {
-    name for (name, _), values in vectors.items() if inference.boundary(constraints(values, *as_they_are)) is not None
-}
-
-# %% [markdown]
+# and the ratio of two such areas is drawn towards one. Observing `n_fields` maps together shrinks the regions; this run observes
+# {glue:text}`degradation-fields`, and {glue:text}`degradation-limited` of its regions reach the edge.
+#
 # ## The figure to remember
 #
 # One map of the observed sky under every degradation, as the network sees it, and what it is still worth.
 
-# %% mystnb={"image": {"alt": "The same noisy convergence map under each degradation, with its figure of merit relative to the reference below each panel."}, "figure": {"name": "fig-degradation-maps", "caption": "One fiducial map as each network sees it: noisy, degraded, smoothed. Below each panel: the figure of merit and the precision of S8 that are left, relative to the reference."}}
-images = [survey.smooth(seen[spec][0, 0], smoothing, pixel * coarsen) for spec in specifications]
-left = {
-    spec: [
-        f"{value:.2f}" + f" ± {error:.2f}" * (spec != "none")
-        for value, error in zip(relative[spec], errors[spec], strict=True)
-    ]
-    for spec in specifications
-}
-below = [f"merit {area}\nprecision of $S_8$ {precision}" for area, precision in left.values()]
-_ = plots.map_panels(images, [titles[spec] for spec in specifications], side=side, columns=3, below=below)
+# %% mystnb={"image": {"alt": "The same noisy convergence map under each degradation, with its figure of merit relative to the reference below each panel."}, "figure": {"name": "fig-degradation-maps", "caption": "One fiducial map as each network sees it: noisy, degraded, smoothed (first bin). Below each panel: the figure of merit and the precision of S8 that are left, relative to the reference, retrained."}}
+images = [survey.smooth(seen[spec][0, 0], smoothing, pixel) for spec in specifications]
+retrained = left["retrained"]
 
-# %% mystnb={"image": {"alt": "Relative figure of merit and relative precision of S8 for each degradation and for the power spectrum, with error bars, against the reference at one."}, "figure": {"name": "fig-degradation-merits", "caption": "What is left, relative to the reference: figure of merit (left) and precision of S8 (right). Error bars: maps, boxes and the scatter between networks. Small marks are single networks, the grey band is how far two trainings of the reference lie apart. Open circles: the credible region reaches the edge of the design, and the ratio is drawn towards one."}}
-figure, axes = plt.subplots(1, 2, figsize=(7.6, 1.0 + 0.4 * len(names)), sharey=True)
-for column, (axis, label) in enumerate(zip(axes, ("1 / area", r"1 / $\sigma(S_8)$"), strict=True)):
-    axis.axvspan(np.exp(-scatter[column]), np.exp(scatter[column]), color="0.9")
-    axis.axvline(1.0, color="0.4", linewidth=1)
-    for row, name in enumerate(reversed(names)):
-        color = plots.COLORS["power spectrum" if name == "power spectrum" else "network"]
-        fill = "white" if column == 0 and name in limited else color
-        style = {"fmt": "o", "color": color, "markerfacecolor": fill, "capsize": 3}
-        axis.errorbar(relative[name][column], row, xerr=errors[name][column], **style)
-        single = np.exp(sisters[name][:, 0, column] - sisters["none"][:, 0, column].mean())
-        _ = axis.plot(single, np.full(len(single), row - 0.3), "|", color=color, markersize=6)
-    _ = axis.set(xlabel=f"{label}, relative to the reference")
-_ = axes[0].set_yticks(range(len(names)), [titles.get(name, name) for name in reversed(names)])
+
+def below(spec):
+    """What is left, in two lines."""
+    pairs = zip(retrained[spec].value, retrained[spec].error, strict=True)
+    area, precision = (f"{value:.2f}" + f" ± {error:.2f}" * (spec != "none") for value, error in pairs)
+    return f"merit {area}\nprecision of $S_8$ {precision}"
+
+
+titles = [curves.named(spec) for spec in specifications]
+_ = plots.map_panels(images, titles, side=side, columns=3, below=[below(spec) for spec in specifications])
+
+# %% mystnb={"image": {"alt": "Relative figure of merit and relative precision of S8 for each degradation, retrained, amortised, tuned and for the twins, with error bars, against the reference at one."}, "figure": {"name": "fig-degradation-merits", "caption": "What is left, relative to the reference: figure of merit (left) and precision of S8 (right). Error bars: maps, boxes and the scatter between networks. Small marks are single networks, the grey band is how far two trainings of the reference lie apart. Open symbols: a credible region reaches the edge of the design, and the ratio is drawn towards one. Twins are measured against the retrained reference, the amortised network against itself."}}
+_ = curves.merits(left, specifications, scatter)
+
+# %% [markdown]
+# ## Do the three ways agree?
+#
+# For each degradation that was retrained, the amortised network's answer beside it, and how many combined errors they lie
+# apart: first for the figure of merit, then for the precision of $S_8$.
+
+# %% tags=["nbval-ignore-output"]
+agreement = {}
+for way in ("amortised", "tuned"):
+    for spec in [spec for spec in degradations if spec in left.get(way, {})]:
+        agreement[way, spec] = information.apart(left[way][spec], retrained[spec])
+        pair = [f"{left[way][spec].value[n]:.2f} and {retrained[spec].value[n]:.2f}" for n in (0, 1)]
+        apart = [f"{value:.1f}" for value in agreement[way, spec]]
+        print(f"{way:10} {spec:18} {pair[0]} ({apart[0]} errors), {pair[1]} ({apart[1]} errors)")
+
+# %% tags=["nbval-ignore-output"]
+checks = {}
+for kind, spec, same in (
+    ("spectra twin", "randomize_phases", "randomize_phases"),
+    ("histogram twin", "none", "shuffle_pixels"),
+):
+    if same in retrained and spec in left[kind]:
+        checks[kind] = information.apart(left[kind][spec], retrained[same])
+        pair = [f"{left[kind][spec].value[n]:.2f} and {retrained[same].value[n]:.2f}" for n in (0, 1)]
+        print(f"{kind} and retrained {same}: {pair[0]}, {pair[1]}; {checks[kind].round(1)} errors apart")
+
+# %% [markdown]
+# The price of the three ways, as this run or an earlier one paid it:
+
+# %% tags=["nbval-ignore-output"]
+paid = {which: prices.seconds(store, work) or 0.0 for which, work in wanted.items()}
+for way, points in {"retrained": len(specifications), "amortised": len(ladder), "tuned": n_tuned}.items():
+    trained = [seconds for which, seconds in paid.items() if which[0] == way]
+    if trained:
+        print(f"{way:10} {points:3} degradations  {sum(trained):6.0f} s  {sum(trained) / points:5.1f} s each")
+
+# %% [markdown]
+# ## Information against scale
+#
+# The amortised network gives the curve, the retrained ones single points on it. The derivative says where the information
+# sits: what one more e-fold of scales adds.
+
+# %% mystnb={"image": {"alt": "Information left against the cut of a low pass and a high pass, and its derivative, with the border of non-linear scales."}, "figure": {"name": "fig-degradation-scales", "caption": "Left: what is left of the figure of merit (above) and of the precision of S8 (below) when scales beyond the cut are removed; large open circles are retrained. Right: what is gained per e-fold of scale. Dashed: the border of linear and non-linear structures at the lenses. Dotted: the simulation is trusted up to here."}}
+redshift = float(np.mean(lenses))
+nonlinear = information.nonlinear_ell(redshift)
+length = degradation.ell_from_length(1.0, redshift)
+lines, marks = {}, {}
+for way, specs in filters.items():
+    lines[f"{way} pass"] = cuts, [left["amortised"][spec] for spec in specs]
+    mine = [spec for spec in known if spec.startswith(f"{way}_pass")]
+    at = [float(every.ladder.read(spec, tuple(lenses)).first[0]) for spec in mine]
+    marks[f"{way} pass"] = at, [retrained[spec] for spec in mine]
+_ = curves.scales(lines, marks, length=length, nonlinear=nonlinear, trusted=data.attrs["trusted_ell"])
+
+# %% [markdown]
+# At the lenses, structures become non-linear at $\ell =$ {glue:text}`degradation-nonlinear`, a wavelength of
+# {glue:text}`degradation-border` Mpc/h. The steepest part of the low pass's curve lies at $\ell =$
+# {glue:text}`degradation-steepest`, or {glue:text}`degradation-steepest-length` Mpc/h.
+#
+# ## Low, middle and high
+#
+# Three ranges of {term}`kappa`, cut at one standard deviation of the noisy map, alone and in pairs.
+
+# %% mystnb={"image": {"alt": "What is left when only low, middle or high kappa, or two of them, are kept."}, "figure": {"name": "fig-degradation-heights", "caption": "What is left when only these heights are kept: low is below -1, middle within 1, high above 1 standard deviation of the map."}}
+_ = curves.heights({way: left[way] for way in ("amortised", "retrained")}, pieces)
+
+# %% [markdown]
+# ## Shares
+#
+# Three ratios sum it up. The *Gaussian share*: random phases against the full maps. The *one-point share*: shuffled
+# against full. The *redshift share*: summed bins against single ones.
+
+# %% tags=["nbval-ignore-output"]
+named = {"randomize_phases": "Gaussian share", "shuffle_pixels": "one-point share", "sum_bins": "without redshifts"}
+for spec, name in named.items():
+    for way in [way for way in ("retrained", "amortised") if spec in left[way]]:
+        parts = zip(left[way][spec].value, left[way][spec].error, strict=True)
+        area, precision = (f"{value:.2f} ± {error:.2f}" for value, error in parts)
+        print(f"{name:18} {way:10} merit {area}, precision of S8 {precision}")
+if bins == 1:
+    print("without redshifts: not tested in this run, its maps have one bin (01_data.sources)")
+
+# %% [markdown]
+# ## Attribution and degradation, on the same pixels
+#
+# Chapter 4 asks where the network looks: the share of the squared gradient in a range of {term}`kappa`. This chapter asks
+# what the range is worth: what is left when it alone is kept, and what is lost when it alone is removed. Here both are about
+# $S_8$, and about the same heights.
+
+# %%
+shown = np.asarray(look(kappa[:64], smoothing=smoothing, transform=transform("none")))
+half = np.array([0.5 * cosmology.FIDUCIAL[1] / cosmology.FIDUCIAL[0], 1.0])  # the direction of S8, up to a factor
+gradient = saliency.over_maps(saliency.gradient, made["retrained", "none", 0], shown, half)
+edges = shown.mean() + shown.std() * np.array([-np.inf, -1, 1, np.inf])
+share, area = saliency.attribution_share(gradient, shown, edges)
+alone = [left["amortised"][spec] for spec in ("keep_kappa:-inf:-1", "keep_kappa:-1:1", "keep_kappa:1:inf")]
+without = [left["amortised"][spec] for spec in ("keep_kappa:-1:inf", "remove_kappa:-1:1", "keep_kappa:-inf:1")]
+bars = {
+    "share of pixels": (area.mean(0), np.zeros(3)),
+    "share of squared gradient": (share.mean(0), share.std(0) / np.sqrt(len(share))),
+    "precision when kept alone": tuple(np.array([(one.value[1], one.error[1]) for one in alone]).T),
+    "precision lost when removed": tuple(np.array([(1 - one.value[1], one.error[1]) for one in without]).T),
+}
+
+# %% mystnb={"image": {"alt": "For low, middle and high kappa: share of pixels, share of squared gradient, precision when kept alone, precision lost when removed."}, "figure": {"name": "fig-degradation-attribution", "caption": "The same pixels, asked in four ways: how many they are, how much of the squared gradient of S8 they hold, what precision is left when only they are kept, and what is lost when only they are removed (amortised network)."}}
+_ = curves.attribution(["low", "middle", "high"], bars)
+
+# %% [markdown]
+# The first two bars sum to one over the ranges, the last two need not. Ranges repeat each other: how strong the
+# fluctuations are can be read off the low pixels, the middle or the high ones, so each is worth much alone and little
+# is lost without it. A gradient cannot see that: it says how *this* network, with all pixels at hand, would react to a
+# small change. Nor does it know what another network would do if the pixels were gone.
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 glue("degradation-coarsen", f"{coarsen} pixels" if coarsen > 1 else "1 pixel", display=False)
 glue("degradation-cost", str(store.cost()), display=False)
 glue("degradation-scatter", f"{100 * scatter[0]:.0f} % and {100 * scatter[1]:.0f} %", display=False)
-glue("degradation-limited", f"{len(limited)} of {len(names)}", display=False)
-glue("degradation-pixel", f"{pixel * coarsen:.1f}", display=False)
+limited = [which for which, one in weighed.items() if one["limited"]]
+glue("degradation-limited", f"{len(limited)} of {len(weighed)}", display=False)
+glue("degradation-fields", f"{n_fields:g}", display=False)
+glue("degradation-pixel", f"{pixel:.1f}", display=False)
 glue("degradation-trusted", f"{data.attrs['trusted_ell']:.0f}", display=False)
-told = cosmology.s_8(*predicted["none", 0].T)
+glue("degradation-nonlinear", f"{nonlinear:.0f}", display=False)
+glue("degradation-border", f"{length / nonlinear:.0f}", display=False)
+middles, gained = information.slope(cuts, [one.value[1] for one in lines["low pass"][1]])
+glue("degradation-steepest", f"{middles[gained.argmax()]:.0f}", display=False)
+glue("degradation-steepest-length", f"{length / middles[gained.argmax()]:.0f}", display=False)
+said = np.sqrt(predicted["retrained", "none", 0][:, 0] / 0.3) * predicted["retrained", "none", 0][:, 1]
 truth = cosmology.s_8(test["omega_m"].values, test["sigma_8"].values)
-glue("degradation-r2", f"{training.r_squared(truth, told):.2f}", display=False)
+glue("degradation-r2", f"{training.r_squared(truth, said):.2f}", display=False)
+twin_said = np.sqrt(predicted["spectra twin", "none", 0][:, 0] / 0.3) * predicted["spectra twin", "none", 0][:, 1]
+glue("degradation-r2-twin", f"{training.r_squared(truth, twin_said):.2f}", display=False)
+worst = max((values[1] for (way, _), values in agreement.items() if way == "amortised"), default=0.0)
+glue("degradation-apart", f"{worst:.1f}", display=False)
+glue("degradation-price", f"{paid['amortised', 'all', 0] / max(paid['retrained', 'none', 0], 0.1):.1f}", display=False)
+glue("degradation-points", f"{len(ladder)}", display=False)
+for kind in ("spectra twin", "histogram twin"):
+    text = f"{checks[kind][0]:.1f} and {checks[kind][1]:.1f}" if kind in checks else "not in this run"
+    glue(f"degradation-check-{kind.split()[0]}", text, display=False)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-tests = {"b1-non-gaussian": "randomize_phases", "b2-scales": "low_pass:1000", "b3-middle-kappa": "keep_kappa:-1:1"}
-found = {claim: [relative[spec][0], errors[spec][0], spec] for claim, spec in tests.items() if spec in relative}
-if "shuffle_pixels" in relative:
-    part = relative["shuffle_pixels"][0] / relative["power spectrum"][0]
-    parts = [errors[name][0] / relative[name][0] for name in ("shuffle_pixels", "power spectrum")]
-    found["b5-shuffled-pixels"] = [part, part * np.hypot(*parts), "shuffle_pixels"]
+tests = {
+    "b1-non-gaussian": "randomize_phases",
+    "b2-scales": "low_pass:1000",
+    "b3-middle-kappa": "keep_kappa:-1:1",
+    "b4-sum-of-bins": "sum_bins",
+}
+found = {claim: (retrained[spec], retrained["none"]) for claim, spec in tests.items() if spec in retrained}
+if bins == 1:
+    found.pop("b4-sum-of-bins", None)
+if "shuffle_pixels" in retrained:
+    found["b5-shuffled-pixels"] = retrained["shuffle_pixels"], left["spectra twin"]["none"]
 trained = f"networks of {steps} steps, {n_seeds} for each degradation and {n_seeds + 1} for the reference"
 for claim in (*tests, "b5-shuffled-pixels"):
-    ours, verdict = "not in this run", "not tested"
+    ours, verdict = "not tested in this run", "not tested"
     if claim in found:
-        value, error, spec = found[claim]
+        value, error = information.ratio(*found[claim])
         ours = f"{value:.2f} ± {error:.2f}"
-        judged = not limited & {spec, "none", "power spectrum"}  # areas that end at our own design judge nothing
-        error = error if judged else np.inf
+        edge = any(one.limited for one in (*found[claim], retrained["none"]))
+        error = np.inf if edge else error  # areas that end at our own design judge nothing
         verdict = claims.verdict(claims.load()[claim], value, error)
-        claims.record(claim, value, error, detail=trained + "; regions end at the design's edge" * (not judged))
+        claims.record(claim, value, error, detail=trained + "; regions end at the design's edge" * edge)
     glue(f"degradation-{claim}", ours, display=False)
     glue(f"degradation-{claim}-verdict", verdict, display=False)
 
 # %% [markdown]
 # ## What to notice
 #
-# - The reference explains {glue:text}`degradation-r2` of the variance of {term}`S8` over the design. A short training
-#   is part of this page's budget: what a network has not learnt to use, it does not miss.
+# - The reference explains {glue:text}`degradation-r2` of the variance of {term}`S8` over the design, the spectra twin
+#   {glue:text}`degradation-r2-twin`. A short training is part of this page's budget: what a network has not learnt to use, it
+#   does not miss, and a twin that gains on the network says that the network is not done.
 # - Two references that differ in their seed differ by {glue:text}`degradation-scatter` in the two merits (with one pair, a rough number). Whoever compares single networks compares seeds. No degradation can add information: a point above one is a
 #   network that learnt its easier task better.
-# - {glue:text}`degradation-limited` of the credible regions reach the edge of the design. Lensing measures S8, and one small
-#   field says next to nothing across it. So the area is a blunt tool here, and the precision of S8 the sharper one.
+# - The amortised network answers for {glue:text}`degradation-points` degradations at {glue:text}`degradation-price` times the
+#   price of one training. Where it was checked by retraining, the precision of $S_8$ differs by at most
+#   {glue:text}`degradation-apart` combined errors.
+# - The exact checks, in combined errors for the two merits: random phases against the spectra twin
+#   {glue:text}`degradation-check-spectra`; shuffled maps against the histogram twin {glue:text}`degradation-check-histogram`.
+#   They are exact for networks that have learnt all there is. A twin learns in a few seconds what a convolutional network needs many
+#   steps for, so a difference with the twin ahead is a measure of training, and one with the network ahead would be an error.
+# - Lensing measures S8, and one small field says next to nothing across it. So the area is a blunt tool here, and the precision
+#   of S8 the sharper one.
 # - If little is lost by anything in your run, this is why: one number of a map, the strength of its fluctuations, holds
 #   most of what one noisy field says about S8, and every degradation on the list leaves a trace of it.
 # - Look at the shuffled map: no structure is left, only the histogram. At pixels of {glue:text}`degradation-pixel`
 #   arcmin and this noise, the width of the histogram alone says much about the amplitude of structure.
-# - Phases are random and the spectrum is exact: what that network can still do is Gaussian information.
 # - A cut in kappa is measured in units of each map's own standard deviation, and that includes noise. The cut
 #   follows the map, so part of what it removes comes back through where it lies.
 # - High multipoles are noise here, and beyond $\ell =$ {glue:text}`degradation-trusted` also beyond what the demo's
@@ -322,8 +507,8 @@ for claim in (*tests, "b5-shuffled-pixels"):
 # | Gaussian and non-Gaussian information count together | merit with random phases / reference, between 0 and 1 | {glue:text}`degradation-b1-non-gaussian` | {glue:text}`degradation-b1-non-gaussian-verdict` |
 # | while 8-12 Mpc/h are kept, nothing is lost | merit of $\ell \le 1000$ / reference, 0.9 to 1.1 | {glue:text}`degradation-b2-scales` | {glue:text}`degradation-b2-scales-verdict` |
 # | middle kappa alone holds little | merit of $\pm 1\,\sigma$ / reference, below 0.5 | {glue:text}`degradation-b3-middle-kappa` | {glue:text}`degradation-b3-middle-kappa-verdict` |
-# | summing redshift bins costs little | needs several source planes | not tested | not tested |
-# | shuffled maps compare with a power spectrum | merit of shuffled / power spectrum, 0.5 to 2 | {glue:text}`degradation-b5-shuffled-pixels` | {glue:text}`degradation-b5-shuffled-pixels-verdict` |
+# | summing redshift bins costs little | merit of summed bins / reference, 0.8 to 1.1; needs `sum_bins` and several bins | {glue:text}`degradation-b4-sum-of-bins` | {glue:text}`degradation-b4-sum-of-bins-verdict` |
+# | shuffled maps compare with a power spectrum | merit of shuffled / spectra twin, 0.5 to 2 | {glue:text}`degradation-b5-shuffled-pixels` | {glue:text}`degradation-b5-shuffled-pixels-verdict` |
 #
 # The bands are our reading of the paper's words; its tables were not at hand. Where a region reaches the edge of the
 # design, the ratio of areas judges nothing, and the verdict says *inconclusive* whatever the number. Reasons to
@@ -378,13 +563,14 @@ for claim in (*tests, "b5-shuffled-pixels"):
 # %% tags=["remove-output"]
 scale = spectra["none"]
 if "randomize_phases" in spectra:
-    np.testing.assert_allclose(spectra["randomize_phases"], scale, rtol=1e-4)
+    tolerance = 1e-4 if noise == "first" else 0.2
+    np.testing.assert_allclose(spectra["randomize_phases"], scale, rtol=tolerance)
 if "shuffle_pixels" in spectra:
     flat = spectra["shuffle_pixels"]
     assert flat.max() / flat.min() < 1.5 < scale.max() / scale.min()
-for spec in set(degradations) & {"low_pass:1000", "high_pass:1000"}:
+for spec in set(degradations) & {"low_pass:1000", "high_pass:1000"} if noise == "first" else ():
     kept = (np.array(ell_edges[1:]) <= 1000) if spec.startswith("low") else (np.array(ell_edges[:-1]) > 1000)
     np.testing.assert_allclose(spectra[spec][kept], scale[kept], rtol=1e-4)
-assert (relative["none"] == 1).all()
-assert all((relative[spec] > 0).all() and (relative[spec] < 1.3 + 3 * errors[spec]).all() for spec in degradations)
+assert (retrained["none"].value == 1).all() and (left["amortised"]["none"].value == 1).all()
+assert all((one.value > 0).all() for cases in left.values() for one in cases.values())
 assert all(np.isfinite(values).all() for values in predicted.values())

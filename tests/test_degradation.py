@@ -4,6 +4,9 @@ import functools
 import json
 import math
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wlbook import degradation
+from wlbook import chapters, degradation
 
 SIDE = 3.5
 KEY = jax.random.key(3)
@@ -254,6 +257,56 @@ def test_sums_and_means_are_conserved():
     np.testing.assert_allclose(coarse[1, 2, 3, 5], kappa[1, 2, 12:, 20:].mean(), rtol=1e-5)
 
 
+def test_comoving_cuts_of_several_bins_are_those_of_each_bin_alone():
+    kappa, redshifts = maps(2, 3, 32, 32), (0.2, 0.3, 0.45)
+    for spec in ("low_pass:30Mpc/h", "high_pass:30Mpc/h:gaussian", "band_stop:40Mpc/h:20Mpc/h"):
+        together = degradation.parse(spec, side=SIDE, redshifts=redshifts)(kappa, key=KEY)
+        listed = spec.replace("Mpc/h", "Mpc/h@0.2,0.3,0.45")
+        np.testing.assert_array_equal(degradation.parse(listed, side=SIDE)(kappa, key=KEY), together)
+        assert not np.array_equal(together, kappa)
+        for number, redshift in enumerate(redshifts):
+            alone = degradation.parse(spec.replace("Mpc/h", f"Mpc/h@{redshift}"), side=SIDE)
+            np.testing.assert_allclose(together[:, number], alone(kappa[:, [number]], key=KEY)[:, 0], atol=1e-8)
+
+
+def test_lenses_stand_half_way_to_their_sources():
+    from wlbook import cosmology
+
+    found = degradation.lens_redshifts([0.5, 1.0])
+    for lens, source in zip(found, (0.5, 1.0), strict=True):
+        chi = [float(cosmology.distance(degradation.FIDUCIAL, z)) for z in (lens, source)]
+        assert chi[0] == pytest.approx(0.5 * chi[1], rel=1e-6)
+    assert 0.35 < found[1] < 0.5
+
+
+def test_single_bins_add_up_to_their_sum():
+    kappa = maps(2, 3, 16, 16)
+    singles = [degradation.parse(f"single_bin:{number}", side=SIDE)(kappa, key=KEY) for number in range(3)]
+    assert singles[1].shape == (2, 1, 16, 16)
+    assert np.array_equal(singles[1][:, 0], kappa[:, 1])
+    np.testing.assert_allclose(sum(singles), degradation.sum_bins(kappa), atol=1e-8)
+
+
+def test_extra_noise_is_white_of_the_given_strength_and_fresh_in_every_bin():
+    kappa = jnp.zeros((64, 2, 16, 16))
+    noise = np.asarray(degradation.add_noise(kappa, 0.03, key=jax.random.key(1)))
+    assert noise.std() == pytest.approx(0.03, rel=4 / math.sqrt(2 * noise.size))
+    assert abs(np.corrcoef(noise[:, 0].ravel(), noise[:, 1].ravel())[0, 1]) < 4 / math.sqrt(noise[:, 0].size)
+    power = (modulus(noise) ** 2).mean((0, 1)) / (0.03**2 * 256)
+    assert abs(power[:8, :8].mean() - power[8:, 8:].mean()) < 0.1
+
+
+def test_holes_lie_at_the_same_places_everywhere_and_leave_the_rest_alone():
+    kappa = maps(3, 2, 32, 32) + 1.0
+    once = jax.jit(degradation.parse("mask_holes:0.2:12", side=SIDE))(kappa, key=KEY)
+    again = degradation.parse("mask_holes:0.2:12", side=SIDE)(kappa + 1.0, key=jax.random.key(99))
+    seen = np.asarray(once[0, 0]) != 0
+    assert 0.05 < 1 - seen.mean() < 0.4
+    assert np.array_equal(np.asarray(once) != 0, np.broadcast_to(seen, kappa.shape))
+    assert np.array_equal(np.asarray(again) != 0, np.broadcast_to(seen, kappa.shape))
+    assert np.array_equal(np.asarray(once)[..., seen], np.asarray(kappa)[..., seen])
+
+
 # Specifications
 
 
@@ -261,7 +314,8 @@ SPECS = [
     "none", "low_pass:500", "high_pass:1e3:gaussian", "band_stop:500:2000", "low_pass:40arcmin",
     "high_pass:10Mpc/h@0.5", "keep_kappa:-1:1", "remove_kappa:3:inf:histogram", "gaussianize", "shuffle_pixels",
     "shuffle_pixels:separate", "randomize_phases", "randomize_phases:separate", "low_pass:500+shuffle_pixels",
-    " keep_kappa:-inf:0 + gaussianize",
+    " keep_kappa:-inf:0 + gaussianize", "remove_kappa:0.005kappa:inf", "mask_holes:0.3:10",
+    "low_pass:50Mpc/h@0.2,0.3,0.4",
 ]  # fmt: skip
 
 
@@ -295,6 +349,9 @@ def test_specifications_say_what_the_functions_do():
     assert np.array_equal(parsed("randomize_phases:separate"), separate)
     shuffled = degradation.shuffle_pixels(low, key=jax.random.fold_in(KEY, 1))
     assert np.array_equal(parsed("low_pass:500+shuffle_pixels"), shuffled)
+    fixed = degradation.keep_kappa(kappa, -0.01, 0.02, units="kappa")
+    assert np.array_equal(parsed("keep_kappa:-0.01kappa:0.02kappa"), fixed)
+    assert np.array_equal(parsed("add_noise:0.1"), degradation.add_noise(kappa, 0.1, key=first))
     assert parsed("sum_bins+coarsen:4").shape == (2, 1, 4, 4)
 
 
@@ -313,19 +370,28 @@ def test_composition_gives_each_step_its_own_key():
         ("low_pas:1000", "'low_pas' is no degradation"),
         ("low_pass", "low_pass takes 1 numbers, found 0"),
         ("low_pass:1000:2000", "window '2000' of low_pass is none of sharp, gaussian"),
-        ("low_pass:abc", "'abc' must be a number, <n>arcmin or <n>Mpc/h@<redshift>"),
+        ("low_pass:abc", "'abc' must be a number, <n>arcmin or <n>Mpc/h[@<redshift>[,...]], all > 0"),
         ("low_pass:-3", "'-3' must be finite and > 0"),
         ("low_pass:inf", "'inf' must be finite and > 0"),
-        ("low_pass:-3arcmin", "'-3arcmin' must be a number, <n>arcmin or <n>Mpc/h@<redshift>, all > 0"),
-        ("low_pass:10Mpc/h@0", "'10Mpc/h@0' must be a number"),
+        ("low_pass:-3arcmin", "'-3arcmin' must be finite and > 0"),
+        ("low_pass:10Mpc/h@0", "'10Mpc/h@0' must be finite and > 0"),
         ("band_stop:2000:500", "the range of band_stop must rise"),
         ("keep_kappa:1:-1", "the range of keep_kappa must rise"),
         ("keep_kappa:nan:1", "'nan' must be finite"),
         ("keep_kappa:0:1:zero", "fill 'zero' of keep_kappa is none of mean, histogram"),
-        ("coarsen:2.5", "'2.5' must be a number"),
+        ("coarsen:2.5", "'2.5' must be a whole number"),
         ("shuffle_pixels:3", "permutation '3' of shuffle_pixels is none of shared, separate"),
         ("sum_bins:3", "sum_bins takes 0 numbers, found 1"),
         ("low_pass:500+", "'' is no degradation"),
+        ("low_pass:10Mpc/h", "10Mpc/h must name a redshift: 10Mpc/h@0.5"),
+        ("low_pass:10Mpc/h@0.3,x", "'10Mpc/h@0.3,x' must be a number"),
+        ("band_stop:8Mpc/h@0.3:12Mpc/h@0.3", "the range of band_stop must rise"),
+        ("band_stop:30Mpc/h@0.3:200", "both ends of the range of band_stop must have one unit"),
+        ("keep_kappa:-1:0.2kappa", "both ends of the range of keep_kappa must have one unit"),
+        ("keep_kappa:xkappa:1", "'xkappa' must be a number or <n>kappa"),
+        ("mask_holes:0.95:3", "'0.95' must be >= 0 and < 0.9"),
+        ("add_noise:-1", "'-1' must be finite and >= 0"),
+        ("single_bin:-1", "'-1' must be a whole number >= 0"),
         ("none+low_pass:1000", "'none' is no degradation"),
     ],
 )
@@ -339,6 +405,22 @@ def test_a_bad_specification_gets_one_line_with_the_grammar(spec, why):
     assert "keep_kappa:LOW:HIGH" in line
 
 
+def test_a_page_refuses_a_bad_specification_before_anything_runs():
+    line = 'degradations = ["none"]  # what to take away; each a degradation'
+    page = chapters.Chapter("c", Path("c.py"), "C", {p.name: p for p in chapters.parse_parameters(line)})
+    assert page.check({"degradations": ["low_pass:20", "keep_kappa:-1:1"]})
+    with pytest.raises(ValueError, match=r"^c.degradations: degradation = 'low_pas:20': 'low_pas' is no") as error:
+        page.check({"degradations": ["none", "low_pas:20"]})
+    assert degradation.GRAMMAR in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="must be a list of texts, each a degradation"):
+        page.check({"degradations": [3]})
+
+
+def test_specifications_are_read_without_jax():
+    code = "import sys, wlbook.chapters as c; c.specifications.read('low_pass:20'); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -350,6 +432,13 @@ def test_a_bad_specification_gets_one_line_with_the_grammar(spec, why):
         (lambda k: degradation.keep_kappa(k, 0.0, 1.0, fill="histogram"), "key = None"),
         (lambda k: degradation.coarsen(k, 3), "factor = 3: must be >= 1 and divide the 8 x 8 pixels"),
         (lambda k: degradation.coarsen(k, 0), "factor = 0"),
+        (lambda k: degradation.single_bin(k, 1), "number = 1: must be 0 <= number < 1, the bins of the maps"),
+        (lambda k: degradation.add_noise(k, -0.1, key=KEY), "sigma = -0.1: must be >= 0"),
+        (lambda k: degradation.mask_holes(k, 0.5, 0.0, side=SIDE), "radius = 0.0: must be > 0 [arcmin]"),
+        (
+            lambda k: degradation.parse("low_pass:10Mpc/h@0.3,0.4", side=SIDE)(k, key=KEY),
+            "degradation = 'low_pass:10Mpc/h@0.3,0.4': 2 redshifts for maps of 1 bins",
+        ),
         (lambda k: degradation.parse("low_pass:500", side=-1.0), "side = -1.0"),
         (lambda k: degradation.ell_from_angle(0.0), "angle = 0.0: must be finite and > 0 [arcmin]"),
         (lambda k: degradation.ell_from_length(8.0, -0.5), "redshift = -0.5"),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import inference
+from wlbook.inference import likelihood
 
 TRUTH = np.array([0.26, 0.80])
 CORNERS = np.array([[0.16, 0.6], [0.16, 1.0], [0.36, 0.6], [0.36, 1.0]])
@@ -72,7 +73,7 @@ def test_hartlap_factor_undoes_the_bias_of_the_inverse():
         emulator = inference.Emulator(parameters, vectors)
         point = np.array([CORNERS[0]])  # the linear emulator is at a model here: a single covariance counts
         offset = np.random.default_rng(1000 + seed).normal(size=(1, 50, bins))
-        square, _ = inference._distance(emulator, point, offset)
+        _, square = likelihood.log_likelihood(emulator, point, emulator.mean(point)[0] - offset[0])
         chi_squares.append(square.mean())
     # Without the factor (N - d - 2) / (N - 1) this would be 1.55 times the number of bins.
     assert np.mean(chi_squares) == pytest.approx(bins, rel=0.05)
@@ -241,7 +242,9 @@ def test_bins_that_repeat_each_other_in_every_model_are_named():
 
 def test_methods_and_choices_are_spelled_out():
     slopes, parameters, vectors = toy()
-    with pytest.raises(ValueError, match=r'^method = \'cubic\': must be one of "linear", "quadratic"$'):
+    with pytest.raises(
+        ValueError, match=r'^method = \'cubic\': must be one of "linear", "quadratic", "gaussian process"$'
+    ):
         inference.Emulator(parameters, vectors, method="cubic")
     emulator, grid = inference.Emulator(parameters, vectors), {"omega_m": [0.2, 0.3], "sigma_8": [0.7, 0.9]}
     grid = {name: np.array(values) for name, values in grid.items()}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
-from wlbook import network
+from wlbook import layers, network
 
 
 def key(n=0):
@@ -38,6 +38,28 @@ def test_a_convolution_is_scipys_correlation_summed_over_inputs(kernel):
         axis=-1,
     )
     np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_step_and_a_plain_compilation_give_a_convolution_the_same_gradients(stride):
+    layer = network.Convolution(3, 5, 3, stride=stride, key=jax.random.key(1))
+    images = jax.random.normal(jax.random.key(2), (4, 12, 12, 3))
+
+    def size(layer, images):
+        return jnp.sum(jnp.sin(jax.vmap(layer)(images)))
+
+    gradient = jax.grad(size, argnums=(0, 1))
+    chosen, plain = layers.compiled(gradient)(layer, images), jax.jit(gradient)(layer, images)
+    for ours, theirs in zip(jax.tree.leaves(chosen), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="a choice between CPU kernels")
+def test_a_cpu_convolves_with_the_kernel_that_is_faster_in_training():
+    images = jax.random.normal(jax.random.key(1), (16, 16, 16, 32))
+    layer = jax.vmap(network.Convolution(32, 32, 3, key=jax.random.key(2)))
+    assert "ynn_fusion" in jax.jit(layer).lower(images).compile().as_text(), "XLA's own choice has changed: time both"
+    assert "ynn_fusion" not in layers.compiled(layer).lower(images).compile().as_text()
 
 
 def test_average_pool_takes_means_and_leaves_out_what_fills_no_square():

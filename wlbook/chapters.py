@@ -16,12 +16,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
+from wlbook import specifications
 from wlbook.fingerprint import repository, tell_runner
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(
     rf"(?:(?P<low>{_NUMBER})\s*(?P<above><=?)\s*)?(?P<name>\w+)(?:\s*(?P<below><=?)\s*(?P<high>{_NUMBER}))?"
 )
+DEGRADATIONS = "each a degradation"  # a list of texts that follow `wlbook.specifications`
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
 
@@ -65,13 +67,13 @@ class Parameter:
         element: Any = kind
         if kind is list:
             element = type(self.default[0]) if self.default else Any
-        if self.allowed in ("any text", "any list", "any number", "any whole number"):
+        if self.allowed in ("any text", "any list", "any number", "any whole number", DEGRADATIONS):
             return (list[element] if kind is list else kind), Field()
         match = _RANGE.fullmatch(self.allowed)
         if not match or match["name"] not in (self.name, "each") or not (match["low"] or match["high"]):
             raise ValueError(
                 f'{self.name}: "{self.allowed}" must read: 0 < {self.name} <= 1 (either end may go), '
-                'one of "a", "b", any text or any list'
+                'one of "a", "b", any text, any list or each a degradation'
             )
         if element not in (int, float):
             raise ValueError(f'{self.name} = {self.default!r}: "{self.allowed}" is for numbers')
@@ -115,6 +117,12 @@ class Chapter:
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
             raise ValueError(f"{self.name}.{name} = {given[name]!r}: must be {self.parameters[name].rule}") from None
+        for name, parameter in self.parameters.items():
+            for spec in given[name] if parameter.allowed == DEGRADATIONS else ():
+                try:
+                    specifications.read(spec)
+                except ValueError as error:
+                    raise ValueError(f"{self.name}.{name}: {error}") from None
         return {name: getattr(checked, name) for name in self.parameters}
 
 

@@ -170,7 +170,7 @@ def simulate(
         if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
             raise ValueError(f"--shard {shard}: must be I/N with 1 <= I <= N")
         values = chapters.resolve(profile, chapters.overrides(settings or [], chapter="01_data"))["01_data"]
-        from wlbook import maps
+        from wlbook import maps, memory
         from wlbook.build import write_whole
         from wlbook.keys import key_of
         from wlbook.progress import progress
@@ -194,6 +194,7 @@ def simulate(
             _fail(f"store = {store.root}: {need / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; set WLBOOK_STORE", 1)
         folder = runs.plan(profile, settings or []).folder
         write_whole(folder / "simulated.json", json.dumps(keys))
+        memory.reuse()
         for box in progress(mine, "simulating", total=len(mine), unit="box"):
             store.make(maps.simulate_box, **box)
     print("done")

@@ -71,7 +71,7 @@ def smallest_change(parameters: Num[np.ndarray, "model 2"], vectors: ByModel) ->
     emulator = Emulator(parameters, alive, method="quadratic")
     slope = _slope(emulator, STEPS["sigma_8"]) / STEPS["sigma_8"][1]
     here = np.array([FIDUCIAL])
-    freedom = (emulator.maps - 1) / np.square(emulator._covariance_weights(here)).sum()
+    freedom = (emulator.maps - 1) / np.square(emulator.covariance_weights(here)).sum()
     hartlap = (freedom - slope.size - 1) / freedom
     return float((hartlap * slope @ np.linalg.solve(emulator.covariance(here)[0], slope)) ** -0.5)
 

@@ -25,7 +25,7 @@ import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key, PyTree
 
-from wlbook import batches, checkpoints, losses, network, optimisers
+from wlbook import batches, checkpoints, layers, losses, network, optimisers
 from wlbook.progress import progress
 
 CHECKS = 20  # looks at the held-out maps in a training
@@ -196,7 +196,7 @@ class _Trainer:
         self.fixed = eqx.filter(parted[0][0], eqx.is_inexact_array, inverse=True)
         # Copies: a step gives its arguments' memory away.
         self.fresh = [(jax.tree.map(jnp.array, eqx.filter(model, eqx.is_inexact_array)), s) for model, s in parted]
-        self.advance = jax.jit(self._advance, donate_argnums=0)
+        self.advance = layers.compiled(self._advance, donate_argnums=0)
 
     def place(self, tree: PyTree) -> PyTree:
         """The arrays of `tree` on all devices."""
@@ -289,7 +289,7 @@ class _HeldOut:
         self.kappa, self.targets = validation[0], np.asarray(validation[1], np.float32)
         self.size = min(256, len(self.targets))
 
-        @jax.jit
+        @layers.compiled
         def outputs(members, maps, number):
             def answer(member, key):
                 noise = jax.random.fold_in(jax.random.fold_in(key, trainer.settings.steps), number)

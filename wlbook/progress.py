@@ -29,3 +29,13 @@ def progress(items: Iterable[T], what: str, *, total: int | None = None, unit: s
         yield from tqdm(items, leave=False, **options)
     else:
         yield from items
+
+
+def note(line: str) -> None:
+    """Tell the person who waits one line, where the bars are drawn; nothing where there are none."""
+    target = os.environ.get("WLBOOK_PROGRESS")
+    if target:
+        with Path(target).open("a") as stream:
+            stream.write(line + "\n")
+    elif target is None and sys.stderr.isatty():
+        print(line, file=sys.stderr)

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Key
 
-from wlbook import batches, loop, losses, network, optimisers, random, survey
+from wlbook import batches, layers, loop, losses, network, optimisers, random, survey
 from wlbook.batches import augment, check_finite, coarsen, dihedral
 from wlbook.loop import Settings
 from wlbook.maps import select
@@ -395,7 +395,7 @@ def _batched(outputs: Callable[[Array, Array], Array], kappa, numbers: np.ndarra
         raise ValueError(f"batch = {batch}: must be >= 1")
     check_finite("kappa", kappa)
     size = min(batch, len(kappa))
-    compiled = jax.jit(jax.vmap(outputs))
+    compiled = layers.compiled(jax.vmap(outputs))
     done = []
     for start in progress(range(0, len(kappa), size), "predicting", unit="batch"):
         rows = np.arange(start, start + size) % len(kappa)  # the last batch is filled up: one shape, one compilation

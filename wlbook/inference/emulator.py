@@ -7,9 +7,11 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float, Num
 from scipy.spatial import Delaunay, QhullError
 
+from wlbook.inference.processes import Processes
+
 Vectors = Num[Array | np.ndarray, "model map _"]
 
-_FEWEST = {"linear": 3, "quadratic": 6}
+_FEWEST = {"linear": 3, "quadratic": 6, "gaussian process": 6}
 _SINGULAR = 1e-10  # smallest eigenvalue of a correlation matrix that float64 still inverts to a few digits
 
 
@@ -21,6 +23,7 @@ class Emulator:
     "quadratic": the mean and the logarithm of each bin's standard deviation are quadratic polynomials in both
     parameters, fitted to all models; correlations are a mean over the models, the near ones (half the design's size)
     counting most. It averages the noise of the models down, and a covariance is always positive definite.
+    "gaussian process": the mean is as bent as the models ask for (`Processes`), the covariance as under "quadratic".
 
     Attributes:
         parameters: omega_m and sigma_8 of the models.
@@ -28,7 +31,7 @@ class Emulator:
         means: mean vector of each model.
         covariances: covariance of one map's vector at each model.
         maps: maps in each model.
-        method: "linear" or "quadratic".
+        method: "linear", "quadratic" or "gaussian process".
     """
 
     def __init__(
@@ -43,13 +46,13 @@ class Emulator:
         Args:
             parameters: omega_m and sigma_8 of each model.
             vectors: one data vector for each map of each model, or several by name, to be used together.
-            method: "linear" or "quadratic".
+            method: "linear", "quadratic" or "gaussian process".
 
         Raises:
             ValueError: too few models or maps, a value that is not finite, a constant bin, a singular covariance.
         """
         if method not in _FEWEST:
-            raise ValueError(f'method = {method!r}: must be one of "linear", "quadratic"')
+            raise ValueError(f"method = {method!r}: must be one of {', '.join(map(_quoted, _FEWEST))}")
         named = dict(vectors) if isinstance(vectors, Mapping) else {"vector": vectors}
         self.labels = [f"{name}[{i}]" for name, part in named.items() for i in range(part.shape[-1])]
         values = np.concatenate([np.asarray(part, np.float64) for part in named.values()], axis=-1)
@@ -82,6 +85,9 @@ class Emulator:
         scale = np.exp(self._log_deviation(self.parameters))
         self._relative = self.covariances / scale[:, :, None] / scale[:, None, :]
         self._check_covariances()
+        if method == "gaussian process":
+            typical = np.sqrt(np.mean(deviations**2, axis=0))
+            self._processes = Processes(self._unit(self.parameters), self.means, typical, typical / np.sqrt(self.maps))
 
     def _check_values(self, values: Float[np.ndarray, "model map bin"]) -> None:
         broken = np.argwhere(~np.isfinite(values))
@@ -97,7 +103,7 @@ class Emulator:
             )
 
     def _check_covariances(self) -> None:
-        # "linear" inverts the covariances of single models, "quadratic" an average over all of them.
+        # "linear" inverts the covariances of single models, the others an average over all of them.
         used = self._relative if self.method == "linear" else self._relative.mean(axis=0, keepdims=True)
         scale = np.sqrt(np.diagonal(used, axis1=1, axis2=2))
         values, directions = np.linalg.eigh(used / scale[:, :, None] / scale[:, None, :])
@@ -130,7 +136,7 @@ class Emulator:
 
     def _mean_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
         """What each model's mean counts for at each point; sums to one."""
-        if self.method == "quadratic":
+        if self.method != "linear":
             return _powers(self._unit(points)) @ np.linalg.pinv(_powers(self._unit(self.parameters)))
         unit = self._unit(points)
         triangle = self._triangles.find_simplex(unit, tol=1e-9)
@@ -141,8 +147,13 @@ class Emulator:
         np.put_along_axis(found, self._triangles.simplices[triangle], corners, axis=1)
         return found
 
-    def _covariance_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
-        """What each model's covariance counts for at each point: nowhere negative, sums to one."""
+    def covariance_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
+        """What each model's covariance counts for at each point: nowhere negative, sums to one.
+
+        Raises:
+            ValueError: a point outside the design.
+        """
+        points = self._checked(points)
         if self.method == "linear":
             return self._mean_weights(points)
         apart = np.square(self._unit(points)[:, None] - self._unit(self.parameters)).sum(axis=-1)
@@ -159,7 +170,33 @@ class Emulator:
             ValueError: a point outside the design.
         """
         points = self._checked(points)
+        if self.method == "gaussian process":
+            return self._processes.mean(self._unit(points))
         return self._mean_weights(points) @ self.means
+
+    def error(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin bin"]:
+        """Covariance of the error of the mean vector at each point (omega_m, sigma_8).
+
+        "quadratic": what the models leave of the fit, carried through it. "gaussian process": the processes' own.
+        "linear": the noise of the models' means only, for nothing is known of the curve between them.
+
+        Raises:
+            ValueError: a point outside the design; "quadratic" with six models, which leave nothing of a fit.
+        """
+        points = self._checked(points)
+        if self.method == "gaussian process":
+            return self._processes.error(self._unit(points))
+        weights = self._mean_weights(points)
+        if self.method == "linear":
+            return np.tensordot(weights**2, self.covariances / self.maps, axes=1)
+        free = len(self.parameters) - _FEWEST["quadratic"]
+        if free < 1:
+            raise ValueError(f'{len(self.parameters)} models: the error of method = "quadratic" needs 7 or more')
+        # In units of each model's own scatter, for it grows with sigma_8.
+        left = (self.means - self._mean_weights(self.parameters) @ self.means) / np.exp(self._log_deviations)
+        scale = np.exp(self._log_deviation(points))
+        spread = left.T @ left / free * np.square(weights).sum(axis=1)[:, None, None]
+        return spread * scale[:, :, None] * scale[:, None, :]
 
     def covariance(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin bin"]:
         """Covariance of one map's vector at each point (omega_m, sigma_8).
@@ -167,10 +204,20 @@ class Emulator:
         Raises:
             ValueError: a point outside the design.
         """
-        points = self._checked(points)
-        scale = np.exp(self._log_deviation(points))
-        relative = np.tensordot(self._covariance_weights(points), self._relative, axes=1)
+        scale, relative = self.scaled_covariance(points)
         return relative * scale[:, :, None] * scale[:, None, :]
+
+    def scaled_covariance(
+        self, points: Num[Array | np.ndarray, "point 2"]
+    ) -> tuple[Float[np.ndarray, "point bin"], Float[np.ndarray, "point bin bin"]]:
+        """A scale for each bin at each point, and the covariance of one map in units of it.
+
+        Raises:
+            ValueError: a point outside the design.
+        """
+        points = self._checked(points)
+        relative = np.tensordot(self.covariance_weights(points), self._relative, axes=1)
+        return np.exp(self._log_deviation(points)), relative
 
     def leave_one_out(self) -> xr.DataArray:
         """Error of the emulated mean at each model when it is fitted without that model.
@@ -181,14 +228,26 @@ class Emulator:
         """
         errors = np.full(self.means.shape, np.nan)
         for k, point in enumerate(self.parameters):
-            others = np.arange(len(self.parameters)) != k
-            rest = object.__new__(Emulator)
-            rest.__dict__ = self.__dict__ | {"parameters": self.parameters[others]}
-            rest._triangles = Delaunay(self._unit(rest.parameters))
-            if self.method == "quadratic" or rest.inside(point[None])[0]:
-                predicted = rest._mean_weights(point[None])[0] @ self.means[others]
+            predicted = self._without(k, point[None])
+            if predicted is not None:
                 errors[k] = (predicted - self.means[k]) / np.sqrt(np.diagonal(self.covariances[k]))
         return xr.DataArray(errors, dims=("model", "bin"), coords={"bin": self.labels}, name="leave-one-out error")
+
+    def _without(self, model: int, point: Float[np.ndarray, "1 2"]) -> Float[np.ndarray, " bin"] | None:
+        """The mean at a point, fitted without one model; None where nothing is left to interpolate between."""
+        if self.method == "gaussian process":
+            return self._processes.without(model).mean(self._unit(point))[0]
+        others = np.arange(len(self.parameters)) != model
+        rest = object.__new__(Emulator)
+        rest.__dict__ = self.__dict__ | {"parameters": self.parameters[others]}
+        rest._triangles = Delaunay(self._unit(rest.parameters))
+        if self.method == "linear" and not rest.inside(point)[0]:
+            return None
+        return rest._mean_weights(point)[0] @ self.means[others]
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _powers(unit: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:

@@ -1,0 +1,139 @@
+"""Scales on the sky and in space, and filters that remove some of them."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Inexact
+from scipy.optimize import root_scalar
+
+from wlbook import cosmology
+from wlbook.cosmology import Cosmology
+from wlbook.degradation.inputs import Maps, Number, Real, Window, check_option, check_positive, check_rising
+
+Multiplier = Inexact[np.ndarray | Array, "..."]
+
+FIDUCIAL = Cosmology(*cosmology.FIDUCIAL)
+
+
+def ell_from_angle(angle: Real) -> float:
+    """Multipole of a wave of this length on the sky [dimensionless]: ell = 2 pi / angle.
+
+    Args:
+        angle: wavelength [arcmin], > 0.
+
+    Raises:
+        ValueError: if the angle is not positive.
+    """
+    check_positive("angle", angle, "arcmin")
+    return 2.0 * math.pi / math.radians(angle / 60.0)
+
+
+def ell_from_length(length: Real, redshift: Real, cosmo: Cosmology = FIDUCIAL) -> float:
+    """Multipole of a comoving wavelength seen at a redshift [dimensionless]: ell = 2 pi chi(z) / length.
+
+    Args:
+        length: comoving wavelength [Mpc/h], > 0.
+        redshift: of the structures, > 0.
+        cosmo: gives the distance chi; the fiducial by default, since a cut is chosen before the answer is known.
+
+    Raises:
+        ValueError: if the length or the redshift is not positive.
+    """
+    check_positive("length", length, "Mpc/h")
+    check_positive("redshift", redshift, "dimensionless")
+    return 2.0 * math.pi * float(cosmology.distance(cosmo, redshift)) / length
+
+
+def lens_redshifts(source_redshifts: Sequence[Real], cosmo: Cosmology = FIDUCIAL) -> list[float]:
+    """Redshift half-way to each bin's sources in comoving distance: where matter bends their light most.
+
+    Args:
+        source_redshifts: mean of each bin's sources, > 0.
+        cosmo: gives the distances.
+
+    Raises:
+        ValueError: a redshift that is not positive.
+    """
+    found = []
+    for source in source_redshifts:
+        check_positive("source_redshift", source, "dimensionless")
+        half = 0.5 * float(cosmology.distance(cosmo, source))
+
+        def beyond(z: float, half: float = half) -> float:
+            return float(cosmology.distance(cosmo, z)) - half
+
+        found.append(float(root_scalar(beyond, bracket=(1e-6, source)).root))
+    return found
+
+
+def low_pass(kappa: Maps, ell: Number, *, side: Real, window: Window = "sharp") -> Maps:
+    """Keep the large scales: ell' <= ell, the mean included.
+
+    Args:
+        kappa: maps.
+        ell: cut [dimensionless], > 0.
+        side: side of the map along x [deg], > 0; pixels are square.
+        window: "sharp" (1 up to the cut, 0 above; idempotent) or "gaussian", exp(-ell'^2 / (2 ell^2)).
+
+    Raises:
+        ValueError: if a number is not positive or the window is unknown.
+    """
+    check_positive("ell", ell, "dimensionless")
+    return multiply_modes(kappa, _window(kappa, ell, side, window))
+
+
+def high_pass(kappa: Maps, ell: Number, *, side: Real, window: Window = "sharp") -> Maps:
+    """Keep the small scales: exactly what `low_pass` with the same arguments removes, the mean included.
+
+    Args:
+        kappa: maps.
+        ell: cut [dimensionless], > 0.
+        side: side of the map along x [deg], > 0; pixels are square.
+        window: as in `low_pass`.
+
+    Raises:
+        ValueError: if a number is not positive or the window is unknown.
+    """
+    check_positive("ell", ell, "dimensionless")
+    return multiply_modes(kappa, 1.0 - _window(kappa, ell, side, window))
+
+
+def band_stop(kappa: Maps, low: Number, high: Number, *, side: Real, window: Window = "sharp") -> Maps:
+    """Remove the scales low < ell' <= high: `low_pass` at `low` plus `high_pass` at `high`.
+
+    Args:
+        kappa: maps.
+        low: lower edge of the removed band [dimensionless], > 0.
+        high: upper edge [dimensionless], > low.
+        side: side of the map along x [deg], > 0; pixels are square.
+        window: as in `low_pass`.
+
+    Raises:
+        ValueError: if the edges are not positive and rising, or the window is unknown.
+    """
+    check_positive("low", low, "dimensionless")
+    check_rising(low, high)
+    return multiply_modes(kappa, 1.0 + _window(kappa, low, side, window) - _window(kappa, high, side, window))
+
+
+def _window(kappa: Maps, ell: Number, side: Real, window: str) -> Multiplier:
+    """The low-pass window on the half plane of `rfft2`."""
+    check_positive("side", side, "deg")
+    check_option("window", window, Window)
+    y, x = kappa.shape[-2:]
+    pixel = math.radians(side) / x
+    # on the host in float64 unless ell is a JAX array, so that a mode next to the cut falls on its side of it
+    square = (2 * np.pi / pixel) ** 2 * (np.fft.fftfreq(y)[:, None] ** 2 + np.fft.rfftfreq(x) ** 2)
+    library = jnp if isinstance(ell, jax.Array) else np
+    if window == "sharp":
+        return library.where(np.sqrt(square) <= ell, np.float32(1), np.float32(0))
+    return library.exp(-0.5 * square / ell**2).astype(np.float32)
+
+
+@jax.jit
+def multiply_modes(kappa: Maps, window: Multiplier) -> Maps:
+    """Multiply the modes on the half plane of `rfft2`."""
+    return jnp.fft.irfft2(jnp.fft.rfft2(kappa) * window, s=kappa.shape[-2:])

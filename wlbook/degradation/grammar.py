@@ -1,0 +1,129 @@
+"""Compositions of degradations, and functions from their short names (`wlbook.specifications`)."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from wlbook import specifications
+from wlbook.degradation.bins import add_noise, coarsen, mask_holes, single_bin, sum_bins
+from wlbook.degradation.filters import band_stop, ell_from_length, high_pass, low_pass
+from wlbook.degradation.inputs import AnyMaps, Degradation, Maps, Real, check_positive
+from wlbook.degradation.places import randomize_phases, shuffle_pixels
+from wlbook.degradation.ranges import gaussianize, keep_kappa, remove_kappa
+from wlbook.specifications import Amount, Step
+
+
+def compose(kappa: Maps, functions: Sequence[Degradation], *, key: Key[Array, ""]) -> AnyMaps:
+    """Apply degradations from left to right, each with a key of its own.
+
+    Args:
+        kappa: maps.
+        functions: each called as `function(kappa, key=key)`, for example from `parse`.
+        key: random key.
+    """
+    for index, function in enumerate(functions):
+        kappa = function(kappa, key=jax.random.fold_in(key, index))
+    return kappa
+
+
+def degrade(kappa: Maps, *, spec: str, side: Real, redshifts: Sequence[Real] = (), key: Key[Array, ""]) -> AnyMaps:
+    """Apply the degradations that a specification names (grammar: see `parse`).
+
+    Args:
+        kappa: maps.
+        spec: for example "low_pass:1000+shuffle_pixels"; "none" changes nothing.
+        side: side of the map along x [deg].
+        redshifts: of each bin's lenses, for comoving scales that name none.
+        key: random key.
+
+    Raises:
+        ValueError: if the specification does not follow the grammar, or does not fit the maps.
+    """
+    steps = [_function(step, spec, side, redshifts) for step in specifications.read(spec)]
+    return compose(kappa, steps, key=key)
+
+
+def parse(spec: str, *, side: Real, redshifts: Sequence[Real] = ()) -> functools.partial[AnyMaps]:
+    """Turn a specification into a degradation, called as `f(kappa, key=key)`.
+
+    Grammar: STEP or STEP+STEP+..., STEP = NAME[:NUMBER...][:OPTION], for example "low_pass:1000",
+    "low_pass:20arcmin", "high_pass:10Mpc/h@0.5" (a comoving wavelength seen at a redshift; "@0.2,0.3" gives each bin
+    its own, and without @ each bin is cut at the redshift of its lenses), "keep_kappa:-1:1" (in units of each map's
+    sigma), "keep_kappa:-0.01kappa:0.02kappa" (kappa itself), "remove_kappa:3:inf:histogram",
+    "low_pass:1000+shuffle_pixels", "none".
+
+    The result is a partial of `degrade` whose arguments are plain text and numbers, so the store can name it.
+
+    Args:
+        spec: the specification.
+        side: side of the map along x [deg], > 0.
+        redshifts: of each bin's lenses (`lens_redshifts`), for comoving scales that name none.
+
+    Raises:
+        ValueError: one line with the specification, what is wrong, the grammar and the names.
+    """
+    check_positive("side", side, "deg")
+    for step in specifications.read(spec):
+        _function(step, spec, side, redshifts)
+    comoving = {"redshifts": [float(z) for z in redshifts]} if "Mpc/h" in spec and redshifts else {}
+    return functools.partial(degrade, spec=spec.replace(" ", ""), side=side, **comoving)
+
+
+class _Call(NamedTuple):
+    """How one name of the grammar is called."""
+
+    function: Callable[..., Any]
+    needs: str = ""
+
+
+_CALLS = {
+    "low_pass": _Call(low_pass, "side"),
+    "high_pass": _Call(high_pass, "side"),
+    "band_stop": _Call(band_stop, "side"),
+    "keep_kappa": _Call(keep_kappa, "key"),
+    "remove_kappa": _Call(remove_kappa, "key"),
+    "gaussianize": _Call(gaussianize),
+    "shuffle_pixels": _Call(shuffle_pixels, "key"),
+    "randomize_phases": _Call(randomize_phases, "key"),
+    "sum_bins": _Call(sum_bins),
+    "single_bin": _Call(single_bin),
+    "coarsen": _Call(coarsen),
+    "add_noise": _Call(add_noise, "key"),
+    "mask_holes": _Call(mask_holes, "side"),
+}
+assert _CALLS.keys() == specifications.NAMES.keys()
+
+
+def _function(step: Step, spec: str, side: Real, redshifts: Sequence[Real]) -> Degradation:
+    """One step of a specification as a function of (kappa, *, key)."""
+    function, needs = _CALLS[step.name]
+    keywords: dict[str, Any] = {"side": side} if needs == "side" else {}
+    keywords |= {specifications.NAMES[step.name].option: step.option} if step.option else {}
+    if step.name in ("keep_kappa", "remove_kappa") and any(amount.unit == "kappa" for amount in step.amounts):
+        keywords["units"] = "kappa"
+    values = [_value(amount, spec, redshifts) for amount in step.amounts]
+    if step.name == "band_stop" and not np.all(np.asarray(values[0]) < np.asarray(values[1])):
+        raise specifications.bad(spec, "the range of band_stop must rise")
+    bins = {value.shape[0] for value in values if isinstance(value, np.ndarray)}
+
+    def call(kappa: Maps, *, key: Key[Array, ""]) -> AnyMaps:
+        if bins - {kappa.shape[-3]}:
+            raise ValueError(f"degradation = {spec!r}: {max(bins)} redshifts for maps of {kappa.shape[-3]} bins")
+        return function(kappa, *values, **keywords, **({"key": key} if needs == "key" else {}))
+
+    return call
+
+
+def _value(amount: Amount, spec: str, redshifts: Sequence[Real]) -> Any:
+    """The number, or for a comoving wavelength in several bins its multipole in each [bin, 1, 1]."""
+    if amount.unit != "Mpc/h":
+        return amount.value
+    seen = amount.redshifts or tuple(redshifts)
+    if not seen:
+        raise specifications.bad(spec, f"{amount.value:g}Mpc/h must name a redshift: {amount.value:g}Mpc/h@0.5")
+    ells = [ell_from_length(amount.value, redshift) for redshift in seen]
+    return ells[0] if len(ells) == 1 else np.array(ells)[:, None, None]

@@ -1,0 +1,110 @@
+"""Gaussian processes between the models of a design: smooth curves as bent as the models ask for, with an error."""
+
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+_SIGNAL = 1.5  # a component is kept while its spread over the models is above this times its noise
+
+
+class Processes:
+    """Means of many bins at any point, by Gaussian processes for their principal components.
+
+    The models' means, in units of the scatter of one map, are turned onto their principal components (Habib et al.
+    2007, arXiv:astro-ph/0702348). Each component that spreads more than its noise gets a process: a constant and a
+    squared exponential whose height, two lengths and noise are those of largest likelihood (scikit-learn). What spreads
+    no more than its noise is replaced by its mean over the models.
+
+    Attributes:
+        points: where the models are, in the unit square.
+        centre, scale: of each bin.
+        directions: of the components kept [component, bin].
+        height, lengths, noise: of each process.
+        weights: so that kernel @ weights is the component [model, component].
+        left: variance of what no component holds, of each bin in units of its scale.
+    """
+
+    def __init__(
+        self,
+        points: Float[ndarray, "model 2"],
+        means: Float[ndarray, "model bin"],
+        scale: Float[ndarray, " bin"],
+        errors: Float[ndarray, " bin"],
+    ):
+        """Fit the processes.
+
+        Args:
+            points: in the unit square.
+            means: of each model.
+            scale: scatter of one map in each bin.
+            errors: standard error of a model's mean in each bin, if its maps were independent.
+        """
+        self.points, self.scale = points, scale
+        self.centre = means.mean(axis=0)
+        values = (means - self.centre) / scale
+        noise = float(np.mean(errors / scale))
+        _, spread, directions = np.linalg.svd(values, full_matrices=False)
+        kept = max(1, int((spread / np.sqrt(len(points)) > _SIGNAL * noise).sum()))
+        kept = min(kept, len(points) - 2)
+        self.directions = directions[:kept]
+        components = values @ self.directions.T
+        self.left = ((values - components @ self.directions) ** 2).sum(axis=0) / max(1, len(points) - 1 - kept)
+        fits = [_fitted(points, component, noise) for component in components.T]
+        self.height, self.noise = (np.array([fit[place] for fit in fits]) for place in (0, 2))
+        self.lengths = np.stack([fit[1] for fit in fits])
+        self._train(np.arange(len(points)), components)
+
+    def _train(self, used: ndarray, components: Float[ndarray, "model component"]) -> None:
+        """Learn the components at the models `used`, by the kernels there are."""
+        self.points, self._components = self.points[used], components[used]
+        self.offset = self._components.mean(axis=0)
+        kernels = self._kernels(self.points)
+        diagonal = np.eye(len(self.points))
+        self._inverses = np.linalg.inv(kernels + self.noise[:, None, None] * diagonal)
+        self.weights = np.einsum("kij,jk->ik", self._inverses, self._components - self.offset)
+
+    def without(self, model: int) -> "Processes":
+        """The same processes, kernels and all, with one model left out of what they have learnt."""
+        rest = object.__new__(Processes)
+        rest.__dict__ = dict(self.__dict__)
+        rest._train(np.delete(np.arange(len(self.points)), model), self._components)
+        return rest
+
+    def _kernels(self, at: Float[ndarray, "point 2"]) -> Float[ndarray, "component point model"]:
+        apart = (at[None, :, None] - self.points[None, None]) / self.lengths[:, None, None]
+        return self.height[:, None, None] * np.exp(-0.5 * (apart**2).sum(axis=-1))
+
+    def mean(self, at: Float[ndarray, "point 2"]) -> Float[ndarray, "point bin"]:
+        """Mean of each bin at points of the unit square."""
+        components = self.offset + np.einsum("kpm,mk->pk", self._kernels(at), self.weights)
+        return self.centre + self.scale * (components @ self.directions)
+
+    def error(self, at: Float[ndarray, "point 2"]) -> Float[ndarray, "point bin bin"]:
+        """Covariance of the error of that mean: the processes' own, and what no component holds as a mean has it."""
+        kernels = self._kernels(at)
+        known = np.einsum("kpi,kij,kpj->pk", kernels, self._inverses, kernels, optimize=True)
+        variance = np.clip(self.height - known, 0.0, None) + self.noise / len(self.points)
+        inside = np.einsum("pk,kb,kc->pbc", variance, self.directions, self.directions, optimize=True)
+        outside = np.diag(self.left / len(self.points))
+        return (inside + outside) * self.scale[:, None] * self.scale
+
+
+def _fitted(points: ndarray, values: ndarray, noise: float) -> tuple[float, ndarray, float]:
+    """Height, lengths and noise variance of the likeliest process."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    spread = float(values.std())
+    quiet = (noise / spread) ** 2
+    kernel = ConstantKernel(4.0, (0.05, 1e4)) * RBF([1.0, 1.0], (0.15, 20.0)) + WhiteKernel(
+        2 * quiet, (0.5 * quiet, max(1.0, quiet))
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound means: as smooth as allowed
+        fit = GaussianProcessRegressor(kernel, n_restarts_optimizer=0).fit(points, (values - values.mean()) / spread)
+    found = fit.kernel_
+    height, lengths, white = found.k1.k1.constant_value, found.k1.k2.length_scale, found.k2.noise_level
+    return float(height) * spread**2, np.broadcast_to(lengths, 2).astype(np.float64), float(white) * spread**2
