@@ -186,8 +186,8 @@ def compare(number: int, pixels: int, width: int, seconds: float) -> None:
         name: (ours(model)[name], theirs(module, of_rules)[name]) for name in ours(model)
     }.items():
         many = name in ("integrated gradients", "SmoothGrad", "occlusion")
-        sizes = [1, 2, 4] if many else [16, 64]
-        asked = maps[:8] if many else maps
+        sizes = [1, 2, 4] if many else [32, 64, 128]
+        asked = maps[: len(maps) // 16] if many else maps
         difference = agreement(name, model, module, maps[:4], mine(4), other(4))
         sides = {("ours", size): mine(size) for size in sizes} | {("theirs", size): other(size) for size in sizes}
         best = dict.fromkeys(sides, np.inf)
@@ -224,7 +224,7 @@ def device(architecture: str, number: int, pixels: int, width: int | None, secon
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--device", metavar="NETWORK", choices=list(network.NETWORKS))
-    options.add_argument("--maps", type=int, default=64)
+    options.add_argument("--maps", type=int, default=256)
     options.add_argument("--pixels", type=int, default=64)
     options.add_argument("--width", type=int, default=None, help="default 16, or the network's own with --device")
     options.add_argument("--seconds", type=float, default=4.0, help="of timing for each method")

@@ -127,9 +127,12 @@ _ = plots.saliency_panels(
 # Here is one map under each of them.
 
 # %%
-few, key = shown["noisy"][:n_few], random.key(seed, "methods")
+few, key, square = shown["noisy"][:n_few], random.key(seed, "methods"), max(1, data.sizes["x"] // 16)
 noisy = networks["noisy"][0]
-methods = {name: saliency.suite(sigma=0.3 * sigma[name], others=shown[name][-n_few:], steps=steps) for name in networks}
+methods = {
+    name: saliency.suite(sigma=0.3 * sigma[name], others=shown[name][-n_few:], steps=steps, square=square)
+    for name in networks
+}
 s_8 = outputs[r"$S_8$"]
 one_each = {method.name: method(noisy, few, s_8, key=key)[0, 0] for method in methods["noisy"]}
 

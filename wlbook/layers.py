@@ -220,11 +220,11 @@ def compiled(function: Callable[..., Any], **arguments: Any) -> Any:
         function: to compile.
         arguments: of `jax.jit`.
     """
-    return jax.jit(function, compiler_options=_kernels(jax.default_backend()), **arguments)
+    return jax.jit(function, compiler_options=kernels(jax.default_backend()), **arguments)
 
 
 @functools.cache
-def _kernels(backend: str) -> dict[str, str] | None:
+def kernels(backend: str) -> dict[str, str] | None:
     """XLA hands convolutions to YNNPACK, where a weight's gradient takes twice as long as with Eigen; products stay."""
     options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
     if backend != "cpu":

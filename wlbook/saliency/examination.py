@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
@@ -21,7 +20,7 @@ from wlbook.saliency.gradients import (
     vargrad,
 )
 from wlbook.saliency.perturbation import deletion, insertion, occlusion
-from wlbook.saliency.question import Output, answers, direction, over_maps
+from wlbook.saliency.question import Output, answers, compiled, direction, over_maps
 from wlbook.saliency.relevance import deep_taylor, lrp
 from wlbook.saliency.relus import deconvnet, guided_backprop
 from wlbook.saliency.verdicts import Finding
@@ -174,6 +173,6 @@ def examine(
     ], fall
 
 
-@eqx.filter_jit
+@compiled
 def _explained(model: Any, kappa: Any, direction: Array) -> Array:
     return jax.vmap(lambda one: checks.explained(model, one, direction))(kappa)
