@@ -130,7 +130,7 @@ _ = plots.saliency_panels(
 few, key, square = shown["noisy"][:n_few], random.key(seed, "methods"), max(1, data.sizes["x"] // 16)
 noisy = networks["noisy"][0]
 methods = {
-    name: saliency.suite(sigma=0.3 * sigma[name], others=shown[name][-n_few:], steps=steps, square=square)
+    name: saliency.suite(sigma=0.3 * sigma["noiseless"], others=shown[name][-n_few:], steps=steps, square=square)
     for name in networks
 }
 s_8 = outputs[r"$S_8$"]

@@ -157,7 +157,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.cache
     def made() -> Callable[..., Any]:
-        return eqx.filter_jit(function, compiler_options=kernels(jax.default_backend()))
+        options: Any = {"compiler_options": kernels(jax.default_backend())}
+        return eqx.filter_jit(function, **options)
 
     return lambda *arguments: made()(*arguments)
 
