@@ -12,6 +12,7 @@ from wlbook.cosmology import s_8
 AXES = ("omega_m", "sigma_8")
 Real = int | float
 Axis = Num[Array | np.ndarray, " _"]
+Data = Num[Array | np.ndarray, " bin"]
 
 
 def _cells(omega_m: Axis, sigma_8: Axis) -> Float[np.ndarray, "omega_m sigma_8"]:
@@ -135,5 +136,5 @@ def s_8_error(posterior: xr.DataArray) -> float:
     """
     weights = posterior.values * _cells(posterior["omega_m"].values, posterior["sigma_8"].values)
     weights = weights / weights.sum()
-    values = s_8(posterior["omega_m"].values[:, None], posterior["sigma_8"].values)
+    values = np.vectorize(s_8)(posterior["omega_m"].values[:, None], posterior["sigma_8"].values)
     return float(np.sqrt((weights * values**2).sum() - (weights * values).sum() ** 2))

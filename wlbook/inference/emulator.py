@@ -1,7 +1,8 @@
 """Mean and covariance of a statistic between the models of a design."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Num
@@ -12,6 +13,7 @@ from wlbook.inference.processes import Processes
 Vectors = Num[Array | np.ndarray, "model map _"]
 
 _FEWEST = {"linear": 3, "quadratic": 6, "gaussian process": 6}
+_NEAR = 0.5  # distance in the unit square at which a model's covariance counts 0.6
 _SINGULAR = 1e-10  # smallest eigenvalue of a correlation matrix that float64 still inverts to a few digits
 
 
@@ -40,6 +42,7 @@ class Emulator:
         vectors: Vectors | Mapping[str, Vectors],
         *,
         method: str = "linear",
+        like: "Emulator | None" = None,
     ):
         """Fit the emulator.
 
@@ -47,6 +50,8 @@ class Emulator:
             parameters: omega_m and sigma_8 of each model.
             vectors: one data vector for each map of each model, or several by name, to be used together.
             method: "linear", "quadratic" or "gaussian process".
+            like: an emulator of the same bins whose kernels are taken over, for maps drawn again: fitting them anew is
+                what takes long.
 
         Raises:
             ValueError: too few models or maps, a value that is not finite, a constant bin, a singular covariance.
@@ -82,12 +87,18 @@ class Emulator:
         deviations = np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
         flat = np.log(deviations).mean(axis=0, keepdims=True) + np.zeros((len(values), 1))
         self._log_deviations = flat if method == "linear" else np.log(deviations)
-        scale = np.exp(self._log_deviation(self.parameters))
+        scale = np.exp(self.log_deviation(self.parameters))
         self._relative = self.covariances / scale[:, :, None] / scale[:, None, :]
         self._check_covariances()
         if method == "gaussian process":
             typical = np.sqrt(np.mean(deviations**2, axis=0))
-            self._processes = Processes(self._unit(self.parameters), self.means, typical, typical / np.sqrt(self.maps))
+            self._processes = Processes(
+                self._unit(self.parameters),
+                self.means,
+                typical,
+                typical / np.sqrt(self.maps),
+                like=None if like is None else like._processes,
+            )
 
     def _check_values(self, values: Float[np.ndarray, "model map bin"]) -> None:
         broken = np.argwhere(~np.isfinite(values))
@@ -157,11 +168,17 @@ class Emulator:
         if self.method == "linear":
             return self._mean_weights(points)
         apart = np.square(self._unit(points)[:, None] - self._unit(self.parameters)).sum(axis=-1)
-        near = np.exp(-0.5 * apart / 0.5**2)
+        near = np.exp(-0.5 * apart / _NEAR**2)
         return near / near.sum(axis=1, keepdims=True)
 
-    def _log_deviation(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
-        return self._mean_weights(points) @ self._log_deviations
+    @property
+    def box(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """Lower corner and extent of the design in omega_m and sigma_8."""
+        return self._low, self._span
+
+    def log_deviation(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
+        """Logarithm of the scale of each bin at each point."""
+        return self._mean_weights(np.asarray(points, np.float64)) @ self._log_deviations
 
     def mean(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
         """Mean vector at each point (omega_m, sigma_8).
@@ -194,7 +211,7 @@ class Emulator:
             raise ValueError(f'{len(self.parameters)} models: the error of method = "quadratic" needs 7 or more')
         # In units of each model's own scatter, for it grows with sigma_8.
         left = (self.means - self._mean_weights(self.parameters) @ self.means) / np.exp(self._log_deviations)
-        scale = np.exp(self._log_deviation(points))
+        scale = np.exp(self.log_deviation(points))
         spread = left.T @ left / free * np.square(weights).sum(axis=1)[:, None, None]
         return spread * scale[:, :, None] * scale[:, None, :]
 
@@ -217,7 +234,43 @@ class Emulator:
         """
         points = self._checked(points)
         relative = np.tensordot(self.covariance_weights(points), self._relative, axes=1)
-        return np.exp(self._log_deviation(points)), relative
+        return np.exp(self.log_deviation(points)), relative
+
+    def curves(self, scale: Float[np.ndarray, " bin"]) -> tuple[Callable, Callable, Callable]:
+        """Mean, scale and scaled covariance as functions of one point of the unit square, for JAX to differentiate.
+
+        Args:
+            scale: what vectors are divided by.
+
+        Returns:
+            Functions of a point [2]: the mean vector; the scale of each bin; the covariance in units of it, with the
+            weights of the models.
+
+        Raises:
+            ValueError: under "linear", which has corners.
+        """
+        if self.method == "linear":
+            raise ValueError('method = "linear": has corners, derivatives need another')
+        own = self._unit(self.parameters)
+        inverse = np.linalg.pinv(_powers(own))
+        bends, deviations = inverse @ (self.means / scale), inverse @ (self._log_deviations - np.log(scale))
+        single = {"means": bends, "deviations": deviations, "models": own, "relative": self._relative}
+        held = {name: jnp.asarray(values, jnp.float32) for name, values in single.items()}
+
+        def powers(unit: Array) -> Array:
+            x, y = 2 * unit - 1
+            return jnp.stack([jnp.ones_like(x), x, y, x * x, x * y, y * y])
+
+        def relative(unit: Array) -> tuple[Array, Array]:
+            near = jnp.exp(-0.5 * jnp.square(unit - held["models"]).sum(axis=-1) / _NEAR**2)
+            weights = near / near.sum()
+            return jnp.tensordot(weights, held["relative"], axes=1), weights
+
+        def quadratic(unit: Array) -> Array:
+            return powers(unit) @ held["means"]
+
+        mean = self._processes.curve(scale) if self.method == "gaussian process" else quadratic
+        return mean, lambda unit: jnp.exp(powers(unit) @ held["deviations"]), relative
 
     def leave_one_out(self) -> xr.DataArray:
         """Error of the emulated mean at each model when it is fitted without that model.

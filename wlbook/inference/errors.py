@@ -79,7 +79,12 @@ def bootstrap_areas(
             emulator = Emulator(parameters, values, method=method)
             scales[name] = values.std(axis=1)
             far[name] = (emulator.means - emulator.mean(parameters)) / scales[name]
+    expected = []
     areas = np.zeros((repeats, len(rows)))
+    once = [Emulator(parameters, {name: stacked[name] for name in names}, method=method) for names in rows.values()]
+    for names, emulator in zip(rows.values(), once, strict=True):
+        mean = np.concatenate([np.asarray(data[name], np.float64).mean(axis=0) for name in names])
+        expected.append(posterior(emulator, mean, points=points, **options))
     for repeat in progress(range(repeats), "bootstrap", unit="draw"):
         key = random.key(seed, "bootstrap", repeat)
         drawn = np.asarray(jax.random.randint(key, (models, maps), 0, maps))
@@ -89,10 +94,10 @@ def bootstrap_areas(
         for name, values in stacked.items():
             moved = (far[name][box] - far[name]) * scales[name]
             again[name] = np.take_along_axis(values, drawn[:, :, None], axis=1) + moved[:, None]
-        for column, names in enumerate(rows.values()):
-            emulator = Emulator(parameters, {name: again[name] for name in names}, method=method)
+        for column, (names, first) in enumerate(zip(rows.values(), once, strict=True)):
+            emulator = Emulator(parameters, {name: again[name] for name in names}, method=method, like=first)
             mean = np.concatenate([np.asarray(data[name], np.float64)[seen].mean(axis=0) for name in names])
-            density = posterior(emulator, mean, points=points, **options)
+            density = posterior(emulator, mean, points=points, like=expected[column], **options)
             areas[repeat, column] = credible_area(density, level=level, truncated="allow")
     return xr.DataArray(areas, dims=("repeat", "row"), coords={"row": list(rows)}, name=f"{level:.0%} area")
 

@@ -4,14 +4,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Num
 from scipy.stats import chi2
 
-from wlbook.inference.areas import AXES, Axis, Real, _cells, credible_level
+from wlbook.inference.areas import AXES, Axis, Data, Real, _cells, credible_level
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.likelihood import check, log_likelihood
-
-Data = Num[Array | np.ndarray, " bin"]
 
 
 def posterior_grid(
@@ -47,7 +44,7 @@ def posterior_grid(
     if not np.isfinite(data).all():
         raise ValueError(f"data: {emulator.labels[int(np.argmin(np.isfinite(data)))]} is not finite")
     chosen = {"covariance": "varying", "likelihood": "hartlap", "emulator_error": "ignore"} | options
-    check(*(chosen[name] for name in ("covariance", "likelihood", "emulator_error")), n_fields)
+    check(chosen["covariance"], chosen["likelihood"], chosen["emulator_error"], n_fields)
     for name, axis in zip(AXES, axes, strict=True):
         if axis.size < 2 or not np.isfinite(axis).all() or (np.diff(axis) <= 0).any():
             raise ValueError(f"{name}: a grid needs 2 or more finite values, increasing")
@@ -72,21 +69,32 @@ def posterior_grid(
     )
 
 
-def posterior(emulator: Emulator, data: Data, *, points: int = 48, **options: Any) -> xr.DataArray:
+def posterior(
+    emulator: Emulator, data: Data, *, points: int = 48, like: xr.DataArray | None = None, **options: Any
+) -> xr.DataArray:
     """`posterior_grid` on a grid that fits: first over the whole design, then around what is left, as fine as needed.
 
     Args:
         emulator: mean and covariance.
         data: the observed vector.
         points: of the grid, along each axis; doubled until the 68 % region holds 60 of them.
+        like: a posterior that this one is expected to resemble: the search begins around it, which is quicker.
         options: of `posterior_grid`.
     """
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
     axes = [np.linspace(first, last, points) for first, last in zip(low, high, strict=True)]
+    if like is not None:
+        near = []
+        for name, first, last in zip(AXES, low, high, strict=True):
+            ends = like[name].values[[0, -1]] + 0.4 * np.ptp(like[name].values) * np.array([-1, 1])
+            near.append(np.linspace(max(first, ends[0]), min(last, ends[1]), points))
+        axes = near if emulator.inside(np.stack(np.meshgrid(*near), axis=-1).reshape(-1, 2)).any() else axes
     for _ in range(6):
         found = posterior_grid(emulator, data, omega_m=axes[0], sigma_8=axes[1], **options)
         # Where the density is above that of the 99.95 % region of a Gaussian, and a little more on either side.
         kept = found.values > found.values.max() * np.exp(-0.5 * chi2.ppf(0.9995, 2))
+        if like is not None and _leaves(kept, axes, low, high):
+            return posterior(emulator, data, points=points, **options)
         tight = []
         for axis, across in zip(axes, (1, 0), strict=True):
             rows = np.flatnonzero(kept.any(axis=across))
@@ -97,3 +105,10 @@ def posterior(emulator: Emulator, data: Data, *, points: int = 48, **options: An
         points = 2 * points if fits else points
         axes = [np.linspace(first, last, points) for first, last in tight]
     return found
+
+
+def _leaves(kept: Any, axes: Any, low: Any, high: Any) -> bool:
+    """Whether what is kept of a posterior touches an end of the grid that is not the design's."""
+    ends = [(kept[0].any(), axes[0][0] > low[0]), (kept[-1].any(), axes[0][-1] < high[0])]
+    ends += [(kept[:, 0].any(), axes[1][0] > low[1]), (kept[:, -1].any(), axes[1][-1] < high[1])]
+    return any(touched and inner for touched, inner in ends)

@@ -1,9 +1,12 @@
 """Gaussian processes between the models of a design: smooth curves as bent as the models ask for, with an error."""
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from numpy import ndarray
 
 _SIGNAL = 1.5  # a component is kept while its spread over the models is above this times its noise
@@ -32,6 +35,8 @@ class Processes:
         means: Float[ndarray, "model bin"],
         scale: Float[ndarray, " bin"],
         errors: Float[ndarray, " bin"],
+        *,
+        like: "Processes | None" = None,
     ):
         """Fit the processes.
 
@@ -40,8 +45,14 @@ class Processes:
             means: of each model.
             scale: scatter of one map in each bin.
             errors: standard error of a model's mean in each bin, if its maps were independent.
+            like: processes whose components and kernels are taken over, to be taught these means.
         """
-        self.points, self.scale = points, scale
+        self.points, self.scale = points, scale if like is None else like.scale
+        if like is not None:
+            kept = ("centre", "directions", "left", "height", "lengths", "noise")
+            self.__dict__ |= {name: like.__dict__[name] for name in kept}
+            self._train(np.arange(len(points)), (means - self.centre) / self.scale @ self.directions.T)
+            return
         self.centre = means.mean(axis=0)
         values = (means - self.centre) / scale
         noise = float(np.mean(errors / scale))
@@ -81,6 +92,20 @@ class Processes:
         components = self.offset + np.einsum("kpm,mk->pk", self._kernels(at), self.weights)
         return self.centre + self.scale * (components @ self.directions)
 
+    def curve(self, scale: Float[ndarray, " bin"]) -> Callable[[Array], Array]:
+        """The mean over `scale` as a function of one point of the unit square, for JAX to differentiate."""
+        at, lengths, weights = (jnp.asarray(v, jnp.float32) for v in (self.points, self.lengths, self.weights))
+        turned = self.scale / scale * self.directions
+        height, onto = jnp.asarray(self.height, jnp.float32), jnp.asarray(turned, jnp.float32)
+        start = jnp.asarray(self.centre / scale + self.offset @ turned, jnp.float32)
+
+        def mean(unit: Array) -> Array:
+            apart = jnp.square((unit - at[None]) / lengths[:, None]).sum(axis=-1)
+            components = (height[:, None] * jnp.exp(-0.5 * apart) * weights.T).sum(axis=1)
+            return start + components @ onto
+
+        return mean
+
     def error(self, at: Float[ndarray, "point 2"]) -> Float[ndarray, "point bin bin"]:
         """Covariance of the error of that mean: the processes' own, and what no component holds as a mean has it."""
         kernels = self._kernels(at)
@@ -99,12 +124,13 @@ def _fitted(points: ndarray, values: ndarray, noise: float) -> tuple[float, ndar
 
     spread = float(values.std())
     quiet = (noise / spread) ** 2
-    kernel = ConstantKernel(4.0, (0.05, 1e4)) * RBF([1.0, 1.0], (0.15, 20.0)) + WhiteKernel(
+    lengths: Any = np.ones(2)  # one for each parameter
+    kernel = ConstantKernel(4.0, (0.05, 1e4)) * RBF(lengths, (0.15, 20.0)) + WhiteKernel(
         2 * quiet, (0.5 * quiet, max(1.0, quiet))
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound means: as smooth as allowed
         fit = GaussianProcessRegressor(kernel, n_restarts_optimizer=0).fit(points, (values - values.mean()) / spread)
-    found = fit.kernel_
+    found: Any = fit.kernel_
     height, lengths, white = found.k1.k1.constant_value, found.k1.k2.length_scale, found.k2.noise_level
     return float(height) * spread**2, np.broadcast_to(lengths, 2).astype(np.float64), float(white) * spread**2

@@ -1,0 +1,106 @@
+"""How often regions hold the truth: the test that a likelihood must pass before its areas are believed."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
+
+from wlbook.cosmology import FIDUCIAL
+from wlbook.inference.areas import Real
+from wlbook.inference.emulator import Emulator
+from wlbook.inference.likelihood import log_likelihood
+
+_CHUNK = 64
+
+
+def surveys(values: Num[np.ndarray, "map bin"], seeds: Int[np.ndarray, " map"]) -> Float[np.ndarray, "survey bin"]:
+    """Mock surveys out of one map from each box: the first maps of all boxes, the second maps of all boxes, ...
+
+    Maps of one box share its structure, so a mean over them scatters more than one over independent fields.
+
+    Args:
+        values: vectors of maps.
+        seeds: of the box that each map is cut from.
+
+    Raises:
+        ValueError: boxes of different numbers of maps.
+    """
+    boxes, counts = np.unique(seeds, return_counts=True)
+    if np.ptp(counts):
+        raise ValueError(f"seeds: boxes of {counts.min()} to {counts.max()} maps: must all have as many")
+    return np.mean([np.asarray(values, np.float64)[seeds == box] for box in boxes], axis=0)
+
+
+def denser(
+    emulator: Emulator,
+    data: Num[Array | np.ndarray, "vector bin"],
+    *,
+    truth: tuple[Real, Real] = FIDUCIAL,
+    points: int = 40,
+    **options: Any,
+) -> Float[np.ndarray, " vector"]:
+    """Share of each posterior that is denser than it is at the truth: the smallest region that holds the truth.
+
+    Over many observations it is spread evenly between 0 and 1 if regions hold the truth as often as they say.
+
+    Args:
+        emulator: mean and covariance.
+        data: observed vectors, one posterior each.
+        truth: where the observations come from.
+        points: of the grid over the part of the design that matters, along each axis.
+        options: of `log_likelihood`.
+
+    Raises:
+        ValueError: a truth outside the design; as `log_likelihood`.
+    """
+    data = np.asarray(data, np.float64)
+    low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
+    at = np.array([truth], np.float64)
+    here = log_likelihood(emulator, at, data, **options)[0][0]
+    found = np.zeros(len(data))
+    for start in range(0, len(data), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        first, last = low, high
+        for _ in range(3):  # zoom in on what any of these posteriors fills
+            axes = [np.linspace(a, b, points) for a, b in zip(first, last, strict=True)]
+            grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+            grid = grid[emulator.inside(grid)]
+            log_density = log_likelihood(emulator, grid, data[part], **options)[0]
+            above = (log_density > log_density.max(axis=0) - 10).any(axis=1)
+            step = (last - first) / (points - 1)
+            inner = np.maximum(grid[above].min(axis=0) - step, low), np.minimum(grid[above].max(axis=0) + step, high)
+            if (inner[1] - inner[0] > 0.7 * (last - first)).all():
+                break
+            first, last = inner
+        density = np.exp(log_density - log_density.max(axis=0))
+        at_truth = np.exp(here[part] - log_density.max(axis=0))
+        found[part] = np.where(density > at_truth, density, 0).sum(axis=0) / density.sum(axis=0)
+    return found
+
+
+def ideal(
+    emulator: Emulator,
+    number: int,
+    *,
+    truth: tuple[Real, Real] = FIDUCIAL,
+    n_fields: Real = 1,
+    emulator_error: str = "ignore",
+    seed: int,
+) -> Float[np.ndarray, "vector bin"]:
+    """Vectors drawn from the emulator itself: for them only the prior's edges can keep coverage from its nominal value.
+
+    Args:
+        emulator: mean and covariance.
+        number: of vectors.
+        truth: where they are drawn.
+        n_fields: that each is the mean of.
+        emulator_error: "add" moves each by an error of the emulated mean, or "ignore".
+        seed: of the draws.
+    """
+    at = np.array([truth], np.float64)
+    scale, relative = (values[0] for values in emulator.scaled_covariance(at))
+    relative = relative / n_fields
+    if emulator_error == "add":
+        relative = relative + emulator.error(at)[0] / scale[:, None] / scale
+    normal = np.random.default_rng(seed).normal(size=(number, scale.size))
+    return emulator.mean(at)[0] + scale * (normal @ np.linalg.cholesky(relative).T)
