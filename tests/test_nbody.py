@@ -91,7 +91,7 @@ def test_nonlinear_power_agrees_with_halofit():
     a = np.concatenate([np.linspace(0.1, 0.5, 6), [0.58, 2 / 3, 0.76, 0.88, 1.0]])
     d = growth(FID, a)[0]
     found = []
-    for seed in range(3):
+    for seed in range(7100, 7103):  # no constant of the simulation was chosen with them
         state = nbody.initial(FID, box=box, particles=n, scale_factor=0.1, seed=seed)
         runs = nbody.evolve(FID, *state, box=box, mesh=2 * n, scale_factors=a, look=5)
         found.append([spectrum(delta, box) for delta, _ in runs if delta is not None])
