@@ -274,8 +274,9 @@ def smaller(
 
 def densities(samples: Mapping[str, xr.Dataset]) -> dict[str, xr.DataArray]:
     """Smooth densities of draws in omega_m and sigma_8, by getdist: what it draws its contours from."""
-    from getdist import MCSamples
+    from getdist import MCSamples, chains
 
+    chains.print_load_details = False
     found = {}
     for name, drawn in samples.items():
         values = np.stack([drawn[one].values.ravel() for one in areas.AXES], axis=1)
