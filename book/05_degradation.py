@@ -41,7 +41,7 @@ n_cuts = 5  # cuts of each curve against scale; 3 <= n_cuts
 batch = 32  # maps in a training step; 1 <= batch
 learning_rate = 0.01  # peak learning rate; 0 < learning_rate < 1
 n_seeds = 1  # networks for each degradation; the reference gets one more; 1 <= n_seeds
-n_fields = 4.0  # maps observed together; 1 <= n_fields
+n_fields = 9.0  # maps observed together; 1 <= n_fields
 n_draws = 8  # bootstrap draws; 2 <= n_draws
 seed = 5  # of noise, weights and draws; 0 <= seed
 
@@ -152,6 +152,8 @@ for number, spec in enumerate(degradations):
     style = {"marker": "osD^vP*X"[number % 8], "linestyle": ("-", "--", "-.", ":")[number % 4], "markersize": 5}
     _ = axis.loglog(middle, kept, label=curves.named(spec), **style)
 axis.axvline(data.attrs["trusted_ell"], color="k", linestyle=":", linewidth=1)
+axis.set_xticks([200, 500, 1000], ["200", "500", "1000"])
+axis.minorticks_off()
 axis.set(xlabel=r"multipole $\ell$", ylabel=r"$C_\ell$ [sr]", ylim=(0.05 * spectra["none"].min(), None))
 _ = axis.legend(fontsize="small")
 

@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from wlbook import plots
 from wlbook.information import Left, slope
@@ -43,10 +45,7 @@ def merits(
                 if spec in cases:
                     height = row + 0.3 - 0.15 * place
                     _point(axis, cases[spec], height, column, way)
-        axis.set(xscale="log", xlabel=f"{LABELS[column]}, relative to the reference")
-        ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5) if axis.get_xlim()[0] <= tick <= axis.get_xlim()[1]]
-        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axis.minorticks_off()
+        axis.set(xlabel=f"{LABELS[column]}, relative to the reference", xlim=(0, min(axis.get_xlim()[1], 3)))
     axes[0].set_yticks(range(len(order)), [named(spec) for spec in reversed(order)])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(left), fontsize="small")
@@ -56,9 +55,7 @@ def merits(
 def _point(axis: Axes, left: Left, height: float, column: int, way: str) -> None:
     style = {"markersize": 4.5, "capsize": 2, **_STYLE[way]}
     fill = "white" if column == 0 and left.limited else style["color"]
-    low = min(left.error[column], 0.9 * left.value[column])  # on a logarithmic axis
-    error = [[low], [left.error[column]]]
-    axis.errorbar(left.value[column], height, xerr=error, markerfacecolor=fill, **style)
+    axis.errorbar(left.value[column], height, xerr=left.error[column], markerfacecolor=fill, **style)
     axis.plot(left.networks[:, column], np.full(len(left.networks), height - 0.07), "|", color=style["color"], ms=4)
 
 
@@ -113,10 +110,21 @@ def scales(
     for axis in axes[0]:
         above = axis.secondary_xaxis("top", functions=(lambda ell: length / np.maximum(ell, 1e-3),) * 2)
         above.set_xlabel("wavelength at the lenses [Mpc/h]")
+        _plain(above.xaxis, (2, 5, 10, 20, 50))
     for axis in axes[1]:
         axis.set_xlabel(r"cut in $\ell$")
+        _plain(axis.xaxis, (100, 200, 500, 1000, 2000, 5000))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
     return figure
+
+
+def _plain(axis: Axis, ticks: Sequence[float]) -> None:
+    """Few ticks, as plain numbers, on a logarithmic axis."""
+    low, high = sorted(axis.get_view_interval())
+    shown = [tick for tick in ticks if low <= tick <= high]
+    axis.set_major_locator(FixedLocator(shown))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def heights(found: Mapping[str, Mapping[str, Left]], names: Mapping[str, str]) -> Figure:
