@@ -14,7 +14,8 @@ def cosine(steps: int, learning_rate: float, weight_decay: float) -> optax.Gradi
 
     Gradients are clipped at a norm of 1.
     """
-    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, max(1, steps // 10), steps)
+    rise = min(max(1, steps // 10), steps - 1)  # a single step has no time for one
+    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, rise, steps)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=weight_decay))
 
 
