@@ -19,7 +19,7 @@ from wlbook.inference.emulator import Emulator
 from wlbook.inference.posterior import posterior
 from wlbook.store import Store
 
-ByName = Mapping[str, Num[np.ndarray, "map _"]]
+ByName = Mapping[str, Num[np.ndarray, "drawn _"]]
 ByModel = Mapping[str, Num[np.ndarray, "model map _"]]
 Rows = Mapping[str, Sequence[str]]
 
@@ -169,7 +169,7 @@ def covered(
     found: Mapping[str, Found],
     observed: ByName,
     rows: Rows,
-    seeds: Int[np.ndarray, " map"],
+    seeds: Int[np.ndarray, " drawn"],
     *,
     draws: int = 400,
     seed: int = 0,
@@ -296,7 +296,7 @@ def opinions(axis: Any, posteriors: Mapping[str, xr.DataArray]) -> None:
         axis.contour(*grid, one.values.T, levels=heights, colors=color, linestyles=["dashed", "solid"])
         axis.plot([], [], color=color, label=name)
     axis.plot(*FIDUCIAL, "k+", markersize=9, label="truth")
-    axis.set(xlabel=r"$\\Omega_m$", ylabel=r"$\\sigma_8$")
+    axis.set(xlabel=r"$\Omega_m$", ylabel=r"$\sigma_8$")
     axis.legend(fontsize="small")
 
 
