@@ -13,6 +13,7 @@ from wlbook.progress import progress
 
 Vectors = Float[np.ndarray, "model map number"]
 Named = tuple[str, str, int]  # how the answers were got, under which degradation, and the network's number
+FIDUCIAL = cosmology.Cosmology(*cosmology.FIDUCIAL)
 MERITS = ("1 / area", "1 / sigma(S8)")
 
 
@@ -206,11 +207,10 @@ def ratio(one: Left, two: Left) -> tuple[float, float]:
 def nonlinear_ell(redshift: float) -> float:
     """The multipole at which structures at a redshift become non-linear: k^3 P(k) / (2 pi^2) = 1 in linear theory."""
     wave_numbers = np.geomspace(0.01, 10.0, 200)
-    fiducial = cosmology.Cosmology(*cosmology.FIDUCIAL)
-    growth = float(cosmology.growth(fiducial, 1 / (1 + redshift))[0])
-    power = growth**2 * np.asarray(cosmology.linear_power(fiducial, wave_numbers))
+    growth = float(cosmology.growth(FIDUCIAL, 1 / (1 + redshift))[0])
+    power = growth**2 * np.asarray(cosmology.linear_power(FIDUCIAL, wave_numbers))
     border = float(np.interp(1.0, wave_numbers**3 * power / (2 * np.pi**2), wave_numbers))
-    return border * float(cosmology.distance(fiducial, redshift))
+    return border * float(cosmology.distance(FIDUCIAL, redshift))
 
 
 def slope(cuts: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
