@@ -112,7 +112,7 @@ _ = plots.saliency_panels(
 # %% [markdown]
 # ## Twelve methods
 #
-# The gradient is one answer to "what does the network look at?". The module {mod}`wlbook.saliency` has others.
+# The gradient is one answer to "what does the network look at?". The module `wlbook.saliency` has others.
 #
 # - *Averaged gradients*: SmoothGrad and VarGrad are mean and variance over maps with noise added
 #   {cite:p}`smilkov2017`; integrated gradients go along a straight line from $\kappa = 0$ to the map
