@@ -156,8 +156,8 @@ for pair, label in ((0, "bin 1"), (4, "bin 2"), (7, "bin 3"), (9, "bin 4"), (3, 
     _ = right.plot(
         ell, aligned[pair] / plain[pair], "--" if pair == 3 else "-", color=None if pair != 3 else "0.4", label=label
     )
-_ = right.set(xscale="log", xlabel="ell", ylabel="power with alignments / without")
-_ = right.legend(fontsize="small")
+_ = right.set(xscale="log", xlabel="ell", ylabel="power with alignments / without", ylim=(0, 1.02))
+_ = right.legend(fontsize="small", ncols=3, loc="lower center")
 
 # %% [markdown]
 # ## Against theory
@@ -247,7 +247,7 @@ _ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
 _ = axis.set(xscale="log", xlabel="ell", ylabel="power / as in the book", ylim=(0.5, 1.6))
 _ = axis.tick_params(which="minor", labelbottom=False)
 _ = axis.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
-_ = axis.legend(fontsize="small")
+_ = axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% mystnb={"image": {"alt": "One map as made, and the same map with only the trusted waves"}, "figure": {"name": "fig-data-trusted", "caption": "One fiducial map as made, and what remains of it below the trusted ell. Details that only the left panel has are real structures with inexact shapes."}}
 one = observed["kappa"].values[0]
