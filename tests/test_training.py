@@ -2,6 +2,7 @@
 
 import functools
 import re
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -9,10 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import loop, network, random, survey, training
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def key(n=0):
@@ -160,6 +164,18 @@ def test_every_network_is_trained_saved_and_asked(name, tmp_path):
     np.testing.assert_allclose(departure, answers[0] - back.target_mean, rtol=1e-3, atol=1e-5)
     precision = np.asarray(back.precision(kappa[0]))
     assert precision.shape == (2, 2) and (np.linalg.eigvalsh(precision) > 0).all()
+
+
+def test_the_paper_profiles_network_takes_steps_in_its_precision():
+    profile = yaml.safe_load((ROOT / "profiles" / "paper.yml").read_text())["03_network"]
+    chosen = {name: profile[name] for name in ("architecture", "precision")}
+    assert chosen == {"architecture": "Ribli18", "precision": "bfloat16"}
+    data = white_maps(side=32)
+    before, after = (training.fit(data, **QUICK | chosen | {"steps": steps}) for steps in (2, 3))
+    assert np.isfinite(after.history["loss"]).all() and bits(before.model) != bits(after.model)
+    assert {leaf.dtype for leaf in jax.tree.leaves(after.model)} == {jnp.dtype("float32")}
+    answers = training.predictions(after, data["kappa"].values[:4], side=1.0, **NOISELESS, seed=2)
+    assert np.isfinite(answers).all()
 
 
 def test_precision_is_in_the_units_of_the_targets():

@@ -26,3 +26,22 @@ def test_a_single_map_has_no_scatter_and_no_error():
 def test_r_squared_of_a_few_models_is_held_against_the_design():
     truth, predicted = np.array([1.0, 1.0]), np.array([1.5, 0.5])
     assert training.r_squared(truth, predicted, variance=1.0) == pytest.approx(0.75)
+
+
+def test_scores_tell_models_apart_and_s8_from_its_parts():
+    draw = np.random.default_rng(3)
+    truth = np.column_stack([draw.uniform(0.2, 0.4, 400), draw.uniform(0.6, 1.0, 400)])
+    s_8 = truth[:, 1] * np.sqrt(truth[:, 0] / 0.3)
+    unseen = np.arange(400) < 100
+    swapped = truth.copy()  # the right S8 everywhere, from wrong parts
+    swapped[:, 0] *= 1.21
+    swapped[:, 1] /= 1.1
+    found = calibration.scores(truth, swapped, unseen)
+    assert found["s8"] == pytest.approx(1) and found["unseen"] == pytest.approx(1)
+    assert found["omega_m"] < 0.5 and found["sigma_8"] < 0.7
+    off = truth.copy()
+    off[unseen, 1] *= 1.1  # wrong on the unseen models only
+    found = calibration.scores(truth, off, unseen)
+    assert found["unseen"] == pytest.approx(1 - np.mean((0.1 * s_8[unseen]) ** 2) / s_8.var())
+    assert 1 - found["s8"] == pytest.approx((1 - found["unseen"]) / 4)
+    assert np.isnan(calibration.scores(truth, truth, unseen & False)["unseen"])

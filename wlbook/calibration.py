@@ -2,7 +2,9 @@
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+
+from wlbook import cosmology, training
 
 
 def by_model(
@@ -40,3 +42,24 @@ def by_model(
 def slope(table: xr.Dataset) -> Float[np.ndarray, " parameter"]:
     """Slope of the mean answer against truth over the models: 1 without regression to the mean."""
     return np.array([np.polyfit(*pair, 1)[0] for pair in zip(table["truth"].T, table["mean"].T, strict=True)])
+
+
+def scores(
+    truth: Float[np.ndarray, "map 2"], predicted: Float[np.ndarray, "map 2"], unseen: Bool[np.ndarray, " map"]
+) -> dict[str, float]:
+    """R^2 of one network's answers: of S8, of S8 on unseen models, of omega_m and of sigma_8.
+
+    Args:
+        truth: omega_m and sigma_8 of each map.
+        predicted: the answers.
+        unseen: maps of models that the network did not learn from; their R^2 is held against the variance over all
+            maps, and it is NaN where there are none.
+    """
+    s_8, answer = (np.array([cosmology.s_8(*pair) for pair in pairs.tolist()]) for pairs in (truth, predicted))
+    few = training.r_squared(s_8[unseen], answer[unseen], variance=float(s_8.var())) if unseen.any() else np.nan
+    return {
+        "s8": training.r_squared(s_8, answer),
+        "unseen": few,
+        "omega_m": training.r_squared(truth[:, 0], predicted[:, 0]),
+        "sigma_8": training.r_squared(truth[:, 1], predicted[:, 1]),
+    }
