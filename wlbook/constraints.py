@@ -82,9 +82,23 @@ def measured(
     return found
 
 
-def alive(vectors: ByModel, observed: ByName) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The same without bins that are the same in all maps of some model: nothing is known of their scatter there."""
-    kept = {name: np.ptp(values, axis=1).all(axis=0) for name, values in vectors.items()}
+def alive(
+    vectors: ByModel, observed: ByName, *, least: int = 12
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The same without bins that hardly vary in some model, such as the counts of very rare peaks.
+
+    A bin that differs in m maps only is the same in a share exp(-m) of all bootstrap draws, which can then say nothing
+    of its scatter; and a count that rare is far from Gaussian.
+
+    Args:
+        vectors: by statistic, of the models' maps.
+        observed: by statistic, of the observed maps.
+        least: maps of every model in which a bin must differ from its median there.
+    """
+    kept = {
+        name: ((values != np.median(values, axis=1, keepdims=True)).sum(axis=1) >= least).all(axis=0)
+        for name, values in vectors.items()
+    }
     return (
         {name: values[..., kept[name]] for name, values in vectors.items()},
         {name: np.asarray(values)[..., kept[name]] for name, values in observed.items()},
