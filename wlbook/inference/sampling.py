@@ -1,5 +1,6 @@
 """Posteriors of any number of parameters by the no-U-turn sampler (numpyro), in float32 with JAX's derivatives."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,8 +45,11 @@ def run(
     Raises:
         ValueError: no density at the start, too few draws or chains.
     """
-    from numpyro.diagnostics import effective_sample_size, gelman_rubin
-    from numpyro.infer import MCMC, NUTS
+    with warnings.catch_warnings():
+        # A page has no widgets, and wants none: numpyro draws its bars elsewhere.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from numpyro.diagnostics import effective_sample_size, gelman_rubin
+        from numpyro.infer import MCMC, NUTS
 
     for name, value, least in (("draws", draws, 4), ("warmup", warmup, 1), ("chains", chains, 2)):
         if value < least:
