@@ -123,7 +123,7 @@ def test_ten_kills_at_random_steps_leave_the_bits_of_undisturbed_training(tmp_pa
     for _ in range(10):
         before = state.stat().st_mtime_ns if state.exists() else 0
         child = subprocess.Popen(command, env=environment)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and child.poll() is None:
             if state.exists() and state.stat().st_mtime_ns != before:
                 break
