@@ -111,9 +111,10 @@ class Processes:
         kernels = self._kernels(at)
         known = np.einsum("kpi,kij,kpj->pk", kernels, self._inverses, kernels, optimize=True)
         variance = np.clip(self.height - known, 0.0, None) + self.noise / len(self.points)
-        inside = np.einsum("pk,kb,kc->pbc", variance, self.directions, self.directions, optimize=True)
-        outside = np.diag(self.left / len(self.points))
-        return (inside + outside) * self.scale[:, None] * self.scale
+        turned = self.directions * self.scale
+        squares = turned[:, :, None] * turned[:, None]
+        found = (variance @ squares.reshape(len(turned), -1)).reshape(-1, *squares.shape[1:])
+        return found + np.diag(self.left / len(self.points) * self.scale**2)
 
 
 def _fitted(points: ndarray, values: ndarray, noise: float) -> tuple[float, ndarray, float]:
