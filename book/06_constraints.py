@@ -90,7 +90,7 @@ def measured(dispersion: float, networks: dict) -> tuple[dict, dict]:
     asked["network_smoothing"] = taught["smoothing"]
     found = constraints.measured(store, test["kappa"].values, **asked, seed=seed)
     observed = constraints.measured(store, fiducial["kappa"].values, **asked, seed=seed + 1)
-    return constraints.alive({name: np.stack([v[one] for one in of_model]) for name, v in found.items()}, observed)
+    return {name: np.stack([v[one] for one in of_model]) for name, v in found.items()}, observed
 
 
 # %%
@@ -102,7 +102,8 @@ networks = {
 }
 small = {"coarsen": 2, "steps": taught["small_steps"], **retrained}
 lent = {f"small {n}": products.network(store, data, seed=taught["seed"] + n, **small) for n in (0, 1)}
-by_model, observed = measured(sigma_e, networks | lent)
+uncut, sky_vectors = measured(sigma_e, networks | lent)
+by_model, observed = constraints.alive(uncut, sky_vectors)
 found = constraints.find(parameters, by_model, observed, rows, method=method, n_fields=n_fields, **options)
 emulators = {row: one.emulator for row, one in found.items()}
 
@@ -319,6 +320,7 @@ asked = asked | {"bins": sky_bins, "networks": {}}
 for sign in (1, -1):
     kappa = (1 + sign * calibration) * fiducial["kappa"].values
     vectors = constraints.measured(store, kappa, **asked, seed=seed + 1)
+    _, vectors = constraints.alive({name: uncut[name] for name in combine}, vectors)
     shifted.append(np.concatenate([vectors[name] for name in combine], axis=1))
 slope, slope_error = fisher.slope(*shifted, calibration, seeds=(seeds, seeds))
 freed = inference.sample(smooth, main.data, slopes={"m": slope}, widths={"m": calibration}, **sampling)
@@ -368,7 +370,7 @@ else:
     clean_rows = {row: names for row, names in rows.items() if with_network or "network" not in names}
     steps = chapters.parameters("04_saliency")["noiseless_steps"]
     clear = {"network": products.network(store, data, sigma_e=0.0, steps=steps)} if with_network else {}
-    clean, clean_observed = measured(0.0, clear)
+    clean, clean_observed = constraints.alive(*measured(0.0, clear))
     clean_found = constraints.find(parameters, clean, clean_observed, clean_rows, method=method, **surveyed)
     clean_draws = inference.bootstrap_areas(parameters, clean, clean_observed, **drawing | {"rows": clean_rows}).values
     display(constraints.table(clean_found, clean_draws, reference=together))
