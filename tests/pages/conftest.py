@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
         JAX_COMPILATION_CACHE_DIR=str(run.root / "build" / "jax-cache"),
         JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
         JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="-1",
+        OPENBLAS_NUM_THREADS="1",
         MPLBACKEND="module://matplotlib_inline.backend_inline",
         IPYTHONDIR=str(folder / "ipython"),
         JUPYTER_RUNTIME_DIR=str(folder / "jupyter"),
