@@ -16,7 +16,6 @@
 # **The cost.** {glue:text}`saliency-cost`.
 
 # %% tags=["parameters"]
-noiseless_steps = 700  # training steps of each network for noiseless maps; 1 <= noiseless_steps
 n_seeds = 1  # networks of each kind, for errors over trainings; 1 <= n_seeds <= 16
 n_maps = 128  # fiducial maps for the gradient; 2 <= n_maps <= 4096
 n_few = 12  # of them, for the other methods and for the lie detectors; 2 <= n_few <= 4096
@@ -58,7 +57,7 @@ outputs = {r"$\Omega_m$": 0, r"$\sigma_8$": 1, r"$S_8$": saliency.towards("s_8")
 surveys = {"noiseless": {**survey, "sigma_e": 0.0}, "noisy": survey}
 bare = functools.partial(dataclasses.replace, history={})  # what was trained, without how
 seeds = [network_page["seed"] + number for number in range(n_seeds)]
-settings = {"noiseless": {"sigma_e": 0.0, "steps": noiseless_steps}, "noisy": {}}
+settings = {"noiseless": {"sigma_e": 0.0, "steps": network_page["noiseless_steps"]}, "noisy": {}}
 networks = {
     name: [bare(products.network(store, data, seed=one, **changes)) for one in seeds]
     for name, changes in settings.items()

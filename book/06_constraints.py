@@ -360,7 +360,7 @@ glue("constraints-r-hat", f"{max(plain.attrs['r_hat'], freed.attrs['r_hat']):.3f
 # ## Without noise
 #
 # Noise hides small scales, and with them most of what a spectrum does not know. The network of a noiseless survey has
-# to be trained on noiseless maps: it is the one of {doc}`04_saliency`.
+# to be trained on noiseless maps, as those of {doc}`03_network` are.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 if noiseless == "nothing":
@@ -368,8 +368,12 @@ if noiseless == "nothing":
 else:
     with_network = noiseless.endswith("network")
     clean_rows = {row: names for row, names in rows.items() if with_network or "network" not in names}
-    steps = chapters.parameters("04_saliency")["noiseless_steps"]
-    clear = {"network": products.network(store, data, sigma_e=0.0, steps=steps)} if with_network else {}
+    clearly = {"sigma_e": 0.0, "steps": taught["noiseless_steps"]}
+    clear = {
+        name: products.network(store, data, seed=taught["seed"] + number, **clearly)
+        for number, name in enumerate(networks)
+        if with_network
+    }
     clean, clean_observed = constraints.alive(*measured(0.0, clear))
     clean_found = constraints.find(parameters, clean, clean_observed, clean_rows, method=method, **surveyed)
     clean_draws = inference.bootstrap_areas(parameters, clean, clean_observed, **drawing | {"rows": clean_rows}).values
@@ -422,12 +426,13 @@ usable = judged and np.isfinite(whole)
 claims.record("a1-network-gain", value, whole if usable else float("inf"), detail)
 clean_text = "not in this run"
 if noiseless.endswith("network"):
-    one = constraints.ratio(
-        clean_found, clean_draws, "network", together, np.log([clean_found["network"].area]),
-        [groups["small", "network"], groups["network", "network"]],
-    )  # fmt: skip
+    each = constraints.find(parameters, clean, clean_observed, {one: [one] for one in clear}, method=method, **surveyed)
+    lent_scatter = [] if len(clear) > 1 else [groups["small", "network"], groups["network", "network"]]
+    log_areas = np.log([one.area for one in each.values()])
+    one = constraints.ratio(clean_found, clean_draws, "network", together, log_areas, lent_scatter)
     usable = not any(clean_found[row].limited for row in ("network", together)) and np.isfinite(one[2])
-    note = f"{area:g} deg², one network of {steps} steps; seed scatter lent by the noisy networks"
+    note = f"{area:g} deg², {len(clear)} x {taught['noiseless_steps']} steps"
+    note += "; noisy networks lend their seed scatter" if lent_scatter else ""
     claims.record("a1-noiseless-gain", one[0], one[2] if usable else float("inf"), note)
     clean_text = f"{one[0]:.2f} ± {one[2]:.2f}"
 glue("constraints-clean-ratio", clean_text, display=False)

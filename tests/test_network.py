@@ -54,6 +54,32 @@ def test_a_step_and_a_plain_compilation_give_a_convolution_the_same_gradients(st
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "inputs", "padding", "y", "x"),
+    [(5, 2, 1, "SAME", 16, 16), (5, 2, 4, "SAME", 15, 13), (3, 2, 2, "VALID", 10, 11), (2, 3, 1, "SAME", 8, 7),
+     (2, 3, 1, "VALID", 8, 9), (5, 3, 1, "SAME", 11, 12), (1, 2, 3, "SAME", 9, 8), (4, 4, 1, "SAME", 16, 16)],
+)  # fmt: skip
+def test_gradients_of_a_strided_convolution_of_few_inputs_are_those_of_the_plain_one(
+    kernel, stride, inputs, padding, y, x
+):
+    layer = network.Convolution(inputs, 3, kernel, stride=stride, padding=padding, key=jax.random.key(1))
+    images = jax.random.normal(jax.random.key(2), (3, y, x, inputs))
+
+    def plain(weight, images):
+        order = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(images, weight, (stride, stride), padding, dimension_numbers=order)
+
+    def ours(weight, images):
+        return jax.vmap(eqx.tree_at(lambda layer: layer.weight, layer, weight))(images)
+
+    expected, back = jax.vjp(plain, layer.weight, images)
+    found, ours_back = jax.vjp(ours, layer.weight, images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    change = jax.random.normal(jax.random.key(3), expected.shape)  # another one for each image
+    for mine, other in zip(ours_back(change), back(change), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+
+
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="a choice between CPU kernels")
 def test_a_cpu_convolves_with_the_kernel_that_is_faster_in_training():
     images = jax.random.normal(jax.random.key(1), (16, 16, 16, 32))

@@ -3,12 +3,13 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import lessons_data
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wlbook import network, saliency
+from wlbook import network, saliency, training
 
 GRADIENTS = [saliency.gradient, saliency.guided_backprop, saliency.deconvnet]
 
@@ -156,6 +157,17 @@ def test_integrated_gradients_are_complete_with_biases_too():
     kappa, zero = maps(1)[0], np.zeros((1, 16, 16), np.float32)
     explained = float(saliency.integrated_gradients(model, kappa, 1, steps=64).sum())
     assert explained == pytest.approx(float(model(kappa)[1] - model(zero)[1]), rel=0.01)
+
+
+def test_integrated_gradients_of_a_trained_network_are_complete_to_one_percent_with_32_steps():
+    data = lessons_data.data()
+    trained = training.fit(data, width=8, steps=100, batch=32, learning_rate=5e-3, sigma_e=0.0, smoothing=0.0)
+    assert trained.history["loss"][-10:].mean() < 0.7 * trained.history["loss"][:10].mean()  # it has learnt
+    kappa, zero = data["kappa"].values[::32], np.zeros((1, 16, 16), np.float32)
+    for output in (0, 1):
+        found = saliency.over_maps(saliency.integrated_gradients, trained, kappa, output, steps=32)
+        change = np.asarray(jax.vmap(trained)(kappa) - trained(zero))[:, output]
+        np.testing.assert_allclose(found.sum(axis=(1, 2, 3)), change, atol=0.01 * np.abs(change).max())
 
 
 @pytest.mark.parametrize("method", [*GRADIENTS, saliency.input_x_gradient, saliency.integrated_gradients])

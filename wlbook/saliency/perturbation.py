@@ -36,8 +36,9 @@ def occlusion(
         raise ValueError(f"size = {size}: must divide the map's side of {x} pixels")
     rows, columns = y // size, x // size
     tile = jnp.arange(y)[:, None] // size * columns + jnp.arange(x)[None, :] // size
-    without = each_of(lambda one: number(jnp.where(tile == one, start, kappa)), rows * columns)
-    return jnp.broadcast_to((number(kappa) - without)[tile] / (bins * size**2), kappa.shape)
+    squares = rows * columns
+    found = each_of(lambda one: number(jnp.where(tile == one, start, kappa)), squares + 1)  # the last covers nothing
+    return jnp.broadcast_to((found[squares] - found[:squares])[tile] / (bins * size**2), kappa.shape)
 
 
 def each_of(function, number: int) -> Array:
