@@ -27,9 +27,7 @@ steps = 1500  # training steps; 1 <= steps
 batch = 32  # maps in a step; 1 <= batch
 learning_rate = 0.006  # peak learning rate; 0 < learning_rate < 1
 n_seeds = 1  # networks of full size, for errors over seeds; 1 <= n_seeds <= 16
-noiseless_steps = (
-    700  # training steps of as many networks on noiseless maps, here and in later chapters; 1 <= noiseless_steps
-)
+noiseless_steps = 700  # training steps of as many networks on noiseless maps; 1 <= noiseless_steps
 small_steps = 250  # training steps of the small networks that settings are compared with; 1 <= small_steps
 n_gal = 30.0  # source galaxies for each arcmin² and bin [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, 0 for noiseless maps; 0 <= sigma_e <= 2
