@@ -55,7 +55,8 @@ class Convolution(eqx.Module):
         """Convolve one image."""
         if self.stride > 1 and self.weight.shape[2] * self.stride**2 <= _FEW:
             held = _convolve(lax.stop_gradient(image), self.weight, self.stride, self.padding)
-            return held + _silent(image, self.weight, self.stride, self.padding) + self.bias
+            silent: Any = _silent(image, self.weight, self.stride, self.padding)
+            return held + silent + self.bias
         return _convolve(image, self.weight, self.stride, self.padding) + self.bias
 
 
@@ -99,8 +100,8 @@ def _product(image: Array, weight: Array, stride: int, padding: str) -> Array:
         before = max((out - 1) * stride + kernel - pixels, 0) // 2 if same else 0
         return out, before, stride * (out + squares - 1) - pixels - before
 
-    (y, *rows), (x, *columns) = (edges(pixels) for pixels in image.shape[:2])
-    image = lax.pad(image, jnp.zeros((), image.dtype), [(*rows, 0), (*columns, 0), (0, 0, 0)])
+    (y, top, bottom), (x, left, right) = (edges(pixels) for pixels in image.shape[:2])
+    image = lax.pad(image, jnp.zeros((), image.dtype), [(top, bottom, 0), (left, right, 0), (0, 0, 0)])
     image = image.reshape(y + squares - 1, stride, x + squares - 1, stride, inputs)
     image = image.transpose(0, 2, 1, 3, 4).reshape(y + squares - 1, x + squares - 1, -1)
     patches = [image[a : a + y, b : b + x] for a in range(squares) for b in range(squares)]

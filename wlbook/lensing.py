@@ -6,7 +6,7 @@ plane with the distortion of its bundle accumulated (multi-plane ray tracing, Hi
 """
 
 import functools
-import operator
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Key
 
+from wlbook import bundles
 from wlbook.cosmology import ALIGNED_AT, HUBBLE_DISTANCE, Cosmology, growth
 from wlbook.planes import LensPlanes, LightCone, lens_planes, light_cone
 from wlbook.sources import Sources
@@ -25,8 +26,6 @@ __all__ = [
 ]  # fmt: skip
 
 CRITICAL = 5e-14 * 2.775e11  # C1 times the critical density, h cancelled (Brown et al. 2002, astro-ph/0009499)
-RAYS = 2**17  # rays followed at once: bounds the memory of their deflections
-FINER = 2  # cells of the grid that bent rays read from, to one of the planes' own
 
 
 class Rays(NamedTuple):
@@ -218,7 +217,7 @@ def trace(
     distortion matrix of a galaxy at chi_s is (dx/dtheta)(chi_s) / chi_s; between planes that is a constant plus a
     constant over chi_s, so the mean over any distribution of galaxies takes two numbers a plane, and is exact.
 
-    A plane's potential is found by Fourier transform, and read from a grid FINER than the plane's own, with the window
+    A plane's potential is found by Fourier transform, and read from a finer grid than the plane's own, with the window
     of that reading divided out. A plane's mean focuses, and does not deflect.
 
     Args:
@@ -245,155 +244,30 @@ def _trace(planes, sources, *, side, pixels, n_maps, a_ia, eta, combine, key) ->
     behind = (far > chi[:, None]) & (far <= next_chi[:, None])  # [plane, z]: galaxies between a plane and the next
     constant = behind.astype(float) @ sources.share.T
     inverse = (behind / far) @ sources.share.T
-    path = [np.asarray(one) for one in recycle(len(chi), planes.surface.shape[1], n_maps, key)]
-    crossed = range(int(np.sum(chi < far.max())))
+    crossed = int(np.sum(chi < far.max()))
+    path = [np.asarray(one)[:crossed] for one in recycle(len(chi), planes.surface.shape[1], n_maps, key)]
+    weights = np.stack([constant, inverse, aligned], axis=1)[:crossed].astype(np.float32)
     box = np.float32(planes.box)
-    fields = [_potential(planes.surface[i], np.float32(bending[i]), box) for i in crossed]
-    weights = np.stack([constant, inverse, aligned])[:, : len(crossed)].astype(np.float32)
-    size = max(1, RAYS // pixels**2)
+    fields = bundles.fields(planes.surface[:crossed], bending[:crossed].astype(np.float32), box)
+    most = bundles.at_once()
+    size, rows = max(1, most // pixels**2), min(pixels, max(1, most // pixels))
 
-    def some(start: int) -> list[Float[Array, "map bin y x"]]:
-        turns = [Recycling(*(one[i, start : start + size] for one in path)) for i in crossed]
-        place, slope = (_straight(len(turns[0].slab), pixels) for _ in range(2))
-        meets = _meet(place, angles, chi[0] / box, turns[0])
-        hessians = []
-        for i, ahead in zip(crossed, [*turns[1:], turns[-1]], strict=True):
-            # A program of its own: within a larger one XLA would read anew for each field.
-            pulls = _read(fields[i], turns[i].slab, *meets)
-            numbers = np.array([chi[i], chi[min(i + 1, crossed[-1])], box], np.float32)
-            place, slope, meets, hessian = _bend(place, slope, pulls, angles, numbers, turns[i], ahead)
-            hessians.append(hessian)
-        return _distort(hessians, chi[: len(crossed)].astype(np.float32), weights, combine)
+    def some(piece: tuple[int, int]) -> list[Float[Array, "map bin y x"]]:
+        start, row = piece
+        turns = Recycling(*(one[:, start : start + size] for one in path))
+        grid = (angles[row : row + rows], angles)
+        seen = bundles.follow(fields, grid, chi[:crossed].astype(np.float32), box, weights, turns, combine, True)
+        return jax.block_until_ready(seen)
 
-    # Two groups at a time: many short steps of one leave a core idle.
-    with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(some, range(0, n_maps, size)))
-    return [jnp.concatenate(parts) for parts in zip(*found, strict=True)]
-
-
-def _straight(n_maps: int, pixels: int) -> tuple[Float[Array, "map y x"], Float[Array, "map y x"]]:
-    """Vectors (y, x) of bundles that do not deviate."""
-    return tuple(jnp.zeros((n_maps, pixels, pixels), jnp.float32) for _ in range(2))  # pyright: ignore
-
-
-@jax.jit
-def _meet(place, angles, scale, turn: Recycling) -> tuple[Float[Array, "map y x"], Float[Array, "map y x"]]:
-    """Where bundles meet a plane: its coordinates y and x. They, and the deviation `place`, in units of the box."""
-    straight = (scale * angles[:, None], scale * angles)
-    y, x = (
-        turn.shift[:, axis, None, None] + turn.flip[:, axis, None, None] * (place[axis] + straight[axis])
-        for axis in (0, 1)
-    )
-    return y, x
-
-
-@jax.jit
-def _potential(surface: Float[Array, "slab n n"], bending, box) -> Float[Array, "slab fine fine 5"]:
-    """Gradient (y, x) and second derivatives (yy, yx, xx) of a plane's potential, on a grid FINER than its own.
-
-    Differences of fourth order on that grid: at a third of the plane's Nyquist frequency they err by a thousandth.
-    """
-    slabs, n, _ = surface.shape
-    fine, half = FINER * n, n // 2
-    ky = 2 * np.pi * np.fft.fftfreq(n, 1 / n)[:, None]
-    kx = 2 * np.pi * np.fft.rfftfreq(n, 1 / n)
-    window = (np.sinc(np.fft.fftfreq(n) / FINER)[:, None] * np.sinc(np.fft.rfftfreq(n) / FINER)) ** 2
-    squared = ky**2 + kx**2
-    inverse = np.divide(-1, squared * window, where=squared > 0, out=np.zeros_like(squared)).astype(np.float32)
-    modes = jnp.fft.rfft2(surface) * inverse * (bending * box**2 * FINER**2)
-    wider = jnp.zeros((slabs, fine, fine // 2 + 1), modes.dtype)
-    wider = wider.at[:, :half, : half + 1].set(modes[:, :half]).at[:, -half:, : half + 1].set(modes[:, half:])
-    # The barrier keeps XLA from padding anew for every neighbour.
-    framed = jnp.pad(jnp.fft.irfft2(wider, s=(fine, fine)), ((0, 0), (2, 2), (2, 2)), mode="wrap")
-    framed = jax.lax.optimization_barrier(framed)
-
-    def at(dy=0, dx=0):
-        return framed[:, 2 + dy : 2 + dy + fine, 2 + dx : 2 + dx + fine]
-
-    slope, curvature = {1: 8 / 12, -1: -8 / 12, 2: -1 / 12, -2: 1 / 12}, {1: 16 / 12, 2: -1 / 12}
-    step = box / fine
-    pull_y, pull_x = (sum(w * at(*move(d)) for d, w in slope.items()) / step for move in _AXES)
-    yy, xx = (
-        (sum(w * (at(*move(d)) + at(*move(-d))) for d, w in curvature.items()) - 30 / 12 * at()) / step**2
-        for move in _AXES
-    )
-    yx = sum(v * w * at(dy, dx) for dy, v in slope.items() for dx, w in slope.items()) / step**2
-    mean = bending * surface.mean(axis=(1, 2), keepdims=True) / 2
-    return jnp.stack([pull_y, pull_x, yy + mean, yx, xx + mean], axis=-1)
-
-
-_AXES = (lambda step: (step, 0), lambda step: (0, step))
-
-
-@jax.jit
-def _read(
-    fields: Float[Array, "slab n n c"],
-    slab: Int[Array, " map"],
-    y: Float[Array, "map y x"],
-    x: Float[Array, "map y x"],
-) -> Float[Array, "map y x c"]:
-    """All fields at periodic points in units of the box, linearly between four cells; one gather for all fields."""
-    n, count = fields.shape[1], fields.shape[-1]
-    rows = fields.reshape(-1, count)
-    plane = jnp.broadcast_to(slab[:, None, None], y.shape).ravel()
-    floor_y, floor_x = jnp.floor(y.ravel() * n), jnp.floor(x.ravel() * n)
-    share_y, share_x = y.ravel() * n - floor_y, x.ravel() * n - floor_x
-    low_y, low_x = floor_y.astype(jnp.int32) % n, floor_x.astype(jnp.int32) % n
-    high_y, high_x = (jnp.where(one + 1 == n, 0, one + 1) for one in (low_y, low_x))
-    total = jnp.zeros((1, count), fields.dtype)
-    for row, weight_y in ((low_y, 1 - share_y), (high_y, share_y)):
-        for column, weight_x in ((low_x, 1 - share_x), (high_x, share_x)):
-            cell = (plane * n + row) * n + column
-            total = total + rows.at[cell].get(mode="promise_in_bounds") * (weight_y * weight_x)[:, None]
-    return total.reshape(*y.shape, count)
-
-
-@jax.jit
-def _bend(place, slope, pulls, angles, numbers, turn: Recycling, ahead: Recycling):
-    """Bend bundles at a plane and take them to the next; what they met is returned in the axes of the map.
-
-    Returns their deviation and its slope as vectors (y, x); where they meet the next plane; second derivatives of this
-    plane's potential (yy, yx, xx).
-    """
-    chi, next_chi, box = numbers
-    flip = [turn.flip[:, axis, None, None] for axis in (0, 1)]
-    slope = tuple(slope[axis] - flip[axis] * pulls[..., axis] for axis in (0, 1))
-    place = tuple(one + (next_chi - chi) * rate for one, rate in zip(place, slope, strict=True))
-    meets = _meet([one / box for one in place], angles, next_chi / box, ahead)
-    return place, slope, meets, (pulls[..., 2], flip[0] * flip[1] * pulls[..., 3], pulls[..., 4])
-
-
-@functools.partial(jax.jit, static_argnames="combine")
-def _distort(hessians, chi, weights, combine):
-    """Mean distortion of the galaxies of each bin, from the second derivatives that bundles met at each plane.
-
-    The cross-section dx/dtheta of a bundle is followed as its deviation from that of straight light, with elements
-    (yy, yx, xy, xx). All planes in one program: nothing but the answer is written to memory.
-
-    Args:
-        hessians: (yy, yx, xx) of each plane.
-        chi: distance of the planes.
-        weights: constant, inverse and alignment for each plane and bin.
-        combine: for each result, the factors of the four elements.
-    """
-    width, slope = [jnp.zeros(())] * 4, [jnp.zeros(())] * 4
-    totals = [jnp.zeros(())] * len(combine)
-    for i, (yy, yx, xx) in enumerate(hessians):
-        step = chi[i] - chi[i - 1] if i else chi[0]
-        width = [one + step * rate for one, rate in zip(width, slope, strict=True)]
-        a, b, c, d = width[0] + chi[i], width[1], width[2], width[3] + chi[i]
-        kicks = (yy * a + yx * c, yy * b + yx * d, yx * a + xx * c, yx * b + xx * d)
-        slope = [rate - kick for rate, kick in zip(slope, kicks, strict=True)]
-        constant, inverse, aligned = weights[:, i, :, None, None]
-        for k, factors in enumerate(combine):
-            rate, size = (
-                functools.reduce(operator.add, [f * one for f, one in zip(factors, each, strict=True) if f])
-                for each in (slope, width)
-            )
-            intrinsic = (factors[0] + factors[3]) * (yy + xx)  # an intrinsic kappa distorts yy and xx alike
-            added = constant * rate[:, None] + inverse * (size - chi[i] * rate)[:, None] - aligned * intrinsic[:, None]
-            totals[k] = totals[k] + added
-    return totals
+    # Three pieces at a time: many short steps of one leave a core idle.
+    pieces = itertools.product(range(0, n_maps, size), range(0, pixels, rows))
+    with ThreadPoolExecutor(3) as threads:
+        found = zip(*threads.map(some, pieces), strict=True)
+    across = -(-pixels // rows)
+    return [
+        jnp.concatenate([jnp.concatenate(parts[n : n + across], axis=2) for n in range(0, len(parts), across)])
+        for parts in found
+    ]
 
 
 @functools.partial(jax.jit, donate_argnums=0)
