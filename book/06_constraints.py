@@ -267,7 +267,7 @@ exact = gaussian.posterior(
 )
 exact_area = inference.credible_area(exact, truncated="allow")
 over = {row: one.area / exact_area for row, one in null_found.items()}
-over_error = dict(zip(null_found, null_draws.std(axis=0, ddof=1) / exact_area, strict=True))
+over_error = constraints.pooled_errors(over, null_draws)
 figure, axis = plt.subplots(figsize=(6.4, 3.2))
 _ = axis.errorbar(list(over.values()), range(len(over)), xerr=2 * np.array(list(over_error.values())), fmt="o")
 _ = axis.axvline(1, color="0.5", linewidth=1)
@@ -525,12 +525,12 @@ glue("constraints-cost", str(store.cost()), display=False)
 
 # %% tags=["remove-cell"]
 assert all(0 < value < 1 for value in areas.values())
-assert areas[together] < 1.3 * areas[best], "together no worse than alone"
-assert areas["network + all"] < 1.3 * min(areas["network"], areas[together])
-assert all(one.posterior.attrs["chi2"] < 3 * one.posterior.attrs["bins"] + 10 for one in found.values()), "a bad fit"
-assert not beats, "on Gaussian fields nothing beats the exact posterior"
 assert max(plain.attrs["r_hat"], freed.attrs["r_hat"]) < 1.05, "chains that disagree"
 if len(model) >= 16 and (n_gal, area, combine, method) == (30.0, 100.0, [*statistics.DEFAULT], "gaussian process"):
+    assert areas[together] < 1.3 * areas[best], "together no worse than alone"
+    assert areas["network + all"] < 1.3 * min(areas["network"], areas[together])
+    assert all(one.posterior.attrs["chi2"] < 3 * one.posterior.attrs["bins"] + 10 for one in found.values()), "bad fit"
+    assert not beats, "on Gaussian fields nothing beats the exact posterior"
     assert 0.2 < value < 6
     assert 0.6 < opinion_areas["NUTS, getdist"] / opinion_areas["grid"] < 1.4
     assert 0.4 < opinion_areas["flow"] / opinion_areas["grid"] < 2.5

@@ -47,6 +47,14 @@ def test_ratio_holds_the_scatter_of_seeds(found):
     assert list(lines.index) == ["a", "b", "both"] and lines["68 % area / a"]["a"] == "1.00 ± 0.00"
 
 
+def test_a_row_whose_few_draws_agree_by_chance_gets_the_scatter_of_all_rows():
+    draws = np.array([[2.0, 9.0, 4.0], [2.0, 10.0, 5.0], [2.0, 11.0, 6.0]])
+    own = np.array([0.0, 1 / 10, 1 / 5])
+    errors = constraints.pooled_errors({"a": 1.0, "b": 2.0, "c": 3.0}, draws)
+    pooled = np.sqrt(np.mean(own**2))
+    assert errors == pytest.approx({"a": pooled, "b": 2 * pooled, "c": 3 * own[2]})
+
+
 def test_coverage_names_the_rows_that_fail_and_which_way(two, found):
     _, _, _, observed, rows = two
     seeds = np.repeat(np.arange(3), 100)

@@ -179,6 +179,20 @@ def ratio(
     return value, value * float(drawn), value * float(np.hypot(drawn, errors.seed_error(seeds, others)))
 
 
+def pooled_errors(values: Mapping[str, float], draws: Num[np.ndarray, "repeat row"]) -> dict[str, float]:
+    """Errors of each row's area from a few draws: its own relative scatter, or all rows' if that is larger.
+
+    Three draws of one row can agree by chance; those of all rows together hardly do.
+
+    Args:
+        values: areas by row, in any unit.
+        draws: areas of the bootstrap, in the order of the rows.
+    """
+    own = draws.std(axis=0, ddof=1) / draws.mean(axis=0)
+    pooled = np.sqrt(np.mean(own**2))
+    return {row: value * float(max(one, pooled)) for (row, value), one in zip(values.items(), own, strict=True)}
+
+
 def covered(
     found: Mapping[str, Found],
     observed: ByName,

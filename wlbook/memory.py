@@ -35,5 +35,8 @@ def reuse() -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Variables that make a new process do as after `reuse` from its first array on; other C libraries ignore them."""
-    return {name: str(value) for name, _, value in _SETTINGS}
+    """Variables that make a new process keep freed memory from its first array on; other C libraries ignore them.
+
+    One heap for all threads is left out: a process that trains networks, too, would wait for it.
+    """
+    return {name: str(value) for name, _, value in _SETTINGS if name != "MALLOC_ARENA_MAX"}
