@@ -27,56 +27,6 @@ STEPS, SQUARE, SIGMA = 32, 8, 0.1
 Ask = Callable[[np.ndarray], np.ndarray]
 
 
-def torch_module(layers: Any, *, padded: bool) -> Any:
-    """The same network as a PyTorch module that Captum can read: every layer used once, the sum a module.
-
-    Captum's relevance has no rule for a layer that pads: without `padded` an uneven padding is an even one of a kernel
-    that begins with zeros, which costs a little more.
-    """
-    import torch
-    from captum.attr._utils.custom_modules import Addition_Module
-
-    class Residual(torch.nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner, self.sum = inner, Addition_Module()
-
-        def forward(self, x):
-            return self.sum(x, self.inner(x))
-
-    def convert(layer):
-        match layer:
-            case network.Convolution():
-                outputs, kernel, stride = layer.weight.shape[3], layer.weight.shape[0], layer.stride
-                before = (kernel - stride) // 2  # of JAX's "SAME", for an image that the stride divides
-                after = kernel - stride - before
-                uneven = padded and before != after
-                pad, shift = (0, 0) if uneven else (after, after - before)
-                grown = np.pad(np.asarray(layer.weight), ((shift, 0), (shift, 0), (0, 0), (0, 0)))
-                conv = torch.nn.Conv2d(layer.weight.shape[2], outputs, grown.shape[0], stride=stride, padding=pad)
-                conv.weight.data = torch.tensor(grown).permute(3, 2, 0, 1).contiguous()
-                conv.bias.data = torch.tensor(np.asarray(layer.bias))
-                return [torch.nn.ZeroPad2d((before, after, before, after)), conv] if uneven else [conv]
-            case network.Dense():
-                dense = torch.nn.Linear(*layer.weight.shape)
-                dense.weight.data = torch.tensor(np.asarray(layer.weight)).T.contiguous()
-                dense.bias.data = torch.tensor(np.asarray(layer.bias))
-                return [dense]
-            case network.ReLU():
-                return [torch.nn.ReLU()]
-            case network.AveragePool():
-                return [torch.nn.AvgPool2d(layer.size)]
-            case network.GlobalAverage():
-                return [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
-            case network.Residual():
-                return [Residual(torch_module(layer.layers, padded=padded))]
-            case network.ChannelsLast():
-                return []  # PyTorch counts channels first
-        raise TypeError(f"{type(layer).__name__} has no counterpart here")
-
-    return torch.nn.Sequential(*[part for layer in layers for part in convert(layer)])
-
-
 def with_biases(model: Any) -> Any:
     """Biases that are not zero, as those of a trained network."""
 
@@ -173,12 +123,16 @@ def agreement(name: str, model: Any, module: Any, maps: np.ndarray, one: Ask, tw
 def compare(number: int, pixels: int, width: int, seconds: float) -> None:
     import captum
     import torch
+    from captum.attr._utils.custom_modules import Addition_Module
+    from torch_twin import torch_module
 
     torch.set_num_threads(CORES)
     warnings.filterwarnings("ignore", module="captum")
     maps = np.random.default_rng(1).normal(size=(number, 1, pixels, pixels)).astype(np.float32)
     model = with_biases(network.Compact(width=width, key=jax.random.key(1)))
-    module, of_rules = (torch_module(model.layers, padded=padded).eval() for padded in (True, False))
+    module, of_rules = (
+        torch_module(model.layers, addition=Addition_Module, padded=one).eval() for one in (True, False)
+    )
     print(f"{datetime.date.today()}  {CORES} cores, JAX {jax.__version__}, Captum {captum.__version__}")
     print(f"Compact, width {width}, {number} maps of {pixels}^2; ms a map, best of batch sizes")
     print(f"{'':<24} {'ours':>8} {'Captum':>8} {'ratio':>7} {'differ by':>10}")

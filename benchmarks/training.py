@@ -30,51 +30,6 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 PEAK = {"H100": (989e12, 494e12), "H200": (989e12, 494e12), "A100": (312e12, 156e12)}
 
 
-def torch_module(layers: Any) -> Any:
-    """The same network as a PyTorch module, with the same weights."""
-    import torch
-
-    class Residual(torch.nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, x):
-            return x + self.inner(x)
-
-    def convert(layer):
-        match layer:
-            case network.Convolution():
-                outputs, kernel, stride = layer.weight.shape[3], layer.weight.shape[0], layer.stride
-                before = (kernel - stride) // 2  # of JAX's "SAME", for an image that the stride divides
-                after = kernel - stride - before
-                conv = torch.nn.Conv2d(layer.weight.shape[2], outputs, kernel, stride=stride, padding=before)
-                conv.weight.data = torch.tensor(np.asarray(layer.weight)).permute(3, 2, 0, 1).contiguous()
-                conv.bias.data = torch.tensor(np.asarray(layer.bias))
-                if before == after:
-                    return [conv]
-                conv.padding = (0, 0)
-                return [torch.nn.ZeroPad2d((before, after, before, after)), conv]
-            case network.Dense():
-                dense = torch.nn.Linear(*layer.weight.shape)
-                dense.weight.data = torch.tensor(np.asarray(layer.weight)).T.contiguous()
-                dense.bias.data = torch.tensor(np.asarray(layer.bias))
-                return [dense]
-            case network.ReLU():
-                return [torch.nn.ReLU()]
-            case network.AveragePool():
-                return [torch.nn.AvgPool2d(layer.size)]
-            case network.GlobalAverage():
-                return [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
-            case network.Residual():
-                return [Residual(torch_module(layer.layers))]
-            case network.ChannelsLast():
-                return []  # PyTorch counts channels first
-        raise TypeError(f"{type(layer).__name__} has no counterpart here")
-
-    return torch.nn.Sequential(*[part for layer in layers for part in convert(layer)])
-
-
 def our_step(model: Any, maps: np.ndarray, targets: np.ndarray) -> Any:
     """A function that takes one step and returns its loss."""
     weights, fixed = eqx.partition(model, eqx.is_inexact_array)
@@ -103,6 +58,7 @@ def our_step(model: Any, maps: np.ndarray, targets: np.ndarray) -> Any:
 def their_step(model: Any, maps: np.ndarray, targets: np.ndarray, memory_format: str) -> Any:
     """The same in PyTorch."""
     import torch
+    from torch_twin import torch_module
 
     layout = getattr(torch, memory_format)
     module = torch_module(model.layers).to(memory_format=layout)
@@ -122,6 +78,7 @@ def their_step(model: Any, maps: np.ndarray, targets: np.ndarray, memory_format:
 
 def compare(batch: int, pixels: int, width: int, rounds: int) -> None:
     import torch
+    from torch_twin import torch_module
 
     torch.set_num_threads(CORES)
     draw = np.random.default_rng(1)
