@@ -9,8 +9,8 @@ import lessons_data
 import numpy as np
 import pytest
 
-from wlbook import amortised, degradation, training
-from wlbook.amortised import Drawn, Ladder
+from wlbook import amortised, degradation, draws, training
+from wlbook.draws import Drawn, Ladder
 
 KEY = jax.random.key(3)
 SIDE = lessons_data.SIDE
@@ -102,7 +102,7 @@ def test_a_gaussian_map_cut_in_kappa_is_standardised(spec):
 def test_filtered_maps_are_standardised_with_the_power_that_is_left():
     kappa = lessons_data.maps(64) - lessons_data.maps(64).mean()
     kappa = kappa / kappa.std()
-    ladder = amortised._ladder(kappa, SIDE, 0.0)
+    ladder = draws.ladder(kappa, SIDE, 0.0)
     for spec in ("low_pass:300", "high_pass:600"):
         drawn = Drawn(*(jnp.repeat(numbers, 64) for numbers in ladder.read(spec)))
         degraded = ladder.apply(kappa, drawn, key=KEY)

@@ -1,17 +1,11 @@
-"""Memory that a computation frees, kept by the process for the next array."""
+"""Memory that a simulation frees, kept by the process for the next array."""
 
 import ctypes
 import functools
 import sys
 
-# The C library's settings, each with its name in the environment, its number in <malloc.h>, and what is wanted: no
-# array apart from the heap, one heap for all threads, nothing given back, growth in steps of so many bytes.
-_SETTINGS = (
-    ("MALLOC_MMAP_MAX_", -4, 0),
-    ("MALLOC_ARENA_MAX", -8, 1),
-    ("MALLOC_TRIM_THRESHOLD_", -1, 2**31 - 1),
-    ("MALLOC_TOP_PAD_", -2, 2**28),
-)
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # parameters of mallopt in <malloc.h>
+_GROWTH = 2**28  # the heap grows in steps of so many bytes
 
 
 @functools.cache
@@ -31,12 +25,4 @@ def reuse() -> bool:
         adjust = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # a C library without it
         return False
-    return all([adjust(number, value) for _, number, value in _SETTINGS])
-
-
-def environment() -> dict[str, str]:
-    """Variables that make a new process keep freed memory from its first array on; other C libraries ignore them.
-
-    One heap for all threads is left out: a process that trains networks, too, would wait for it.
-    """
-    return {name: str(value) for name, _, value in _SETTINGS if name != "MALLOC_ARENA_MAX"}
+    return all([adjust(_MMAP_MAX, 0), adjust(_ARENA_MAX, 1), adjust(_TRIM_THRESHOLD, -1), adjust(_TOP_PAD, _GROWTH)])

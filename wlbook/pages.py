@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wlbook import chapters, memory
+from wlbook import chapters
 from wlbook.fingerprint import fingerprint, imports, sha256
 from wlbook.keys import key_of
 from wlbook.runs import Run
@@ -283,7 +283,6 @@ def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
         "IPYTHONDIR": str(work / "ipython"),
         "JUPYTER_RUNTIME_DIR": str(work / "jupyter"),
         "JUPYTER_PREFER_ENV_PATH": "1",
-        **memory.environment(),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     before = {name: os.environ.get(name) for name in values}

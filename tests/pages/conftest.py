@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wlbook import memory, runs
+from wlbook import runs
 
 _temporary: list[Path] = []
 
@@ -34,7 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
         MPLBACKEND="module://matplotlib_inline.backend_inline",
         IPYTHONDIR=str(folder / "ipython"),
         JUPYTER_RUNTIME_DIR=str(folder / "jupyter"),
-        **memory.environment(),
     )
 
 

@@ -1,0 +1,76 @@
+"""A network that is told something with its map."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from wlbook import network
+from wlbook.network import Compact, Convolution, Dense, GlobalAverage, ReLU, Residual
+
+
+class Conditioned(eqx.Module):
+    """`Compact`, each of whose stages is scaled and shifted by what the network is told (Perez et al. 2018, FiLM).
+
+    It takes a map whose last bins are constant: what it is told.
+
+    Attributes:
+        base: the network of the map.
+        embedding: from what is told to a vector.
+        films: from that vector to a scale and a shift for every channel behind each convolution, block and average.
+        told: how many numbers it is told.
+    """
+
+    base: Compact
+    embedding: network.Layers
+    films: tuple[Dense, ...]
+    told: int = eqx.field(static=True)
+
+    def __init__(self, *, bins: int, told: int, width: int, outputs: int = 2, inner: int = 32, key: Key[Array, ""]):
+        """Draw the initial weights.
+
+        Args:
+            bins: tomographic bins of a map, >= 1.
+            told: numbers it is told, >= 1.
+            width: channels of the first layer, as in `Compact`.
+            outputs: numbers to predict, >= 1.
+            inner: length of the embedding.
+            key: of the initial weights.
+
+        Raises:
+            ValueError: naming the argument that is out of range.
+        """
+        first, *others = jax.random.split(key, 20)
+        keys = iter(others)
+        self.base, self.told = Compact(bins=bins, outputs=outputs, width=width, key=first), told
+        dense = (Dense(told, inner, gain=math.sqrt(2), key=next(keys)), Dense(inner, inner, key=next(keys)))
+        self.embedding = (dense[0], ReLU(), dense[1], ReLU())
+        films, channels = [], bins
+        for layer in self.base.layers:
+            channels = layer.weight.shape[-1] if isinstance(layer, Convolution) else channels
+            if _is_stage(layer):
+                films.append(Dense(inner, 2 * channels, gain=0.1, key=next(keys)))
+        self.films = tuple(films)
+
+    def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, " output"]:
+        """Predict from one map with what is told behind it."""
+        bins = self.base.bins
+        if kappa.shape[0] != bins + self.told:
+            raise ValueError(f"kappa has {kappa.shape[0]} bins: must be {bins} and the {self.told} numbers told")
+        vector = network.run(self.embedding, jnp.asarray(kappa)[bins:, 0, 0])
+        image: Any = kappa[:bins]
+        films = iter(self.films)
+        for layer in self.base.layers:
+            image = layer(image)
+            if _is_stage(layer):
+                scale, shift = jnp.split(next(films)(vector), 2)
+                image = image * (1 + scale) + shift
+        return image
+
+
+def _is_stage(layer: Any) -> bool:
+    return isinstance(layer, Convolution | Residual | GlobalAverage)
