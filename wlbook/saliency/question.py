@@ -62,6 +62,12 @@ def scalar(model: Model, kappa: Map, output: Output) -> Callable[[Array], Array]
     return lambda kappa: jnp.asarray(model(kappa)) @ chosen
 
 
+@eqx.filter_jit
+def _answer(model: Any, kappa: Array) -> Array:
+    """What a model answers; asked again about a map of the same shape, it is not traced again."""
+    return model(kappa)
+
+
 def direction(model: Model, kappa: Map, output: Output) -> Array:
     """The direction in the space of outputs [output], after the arguments have been checked.
 
@@ -72,7 +78,9 @@ def direction(model: Model, kappa: Map, output: Output) -> Array:
         raise ValueError(f"kappa has shape {np.shape(kappa)}: must be one map [bin, y, x]")
     if not isinstance(kappa, Tracer) and not np.isfinite(kappa).all():
         raise ValueError(f"kappa holds NaN or infinity in {(~np.isfinite(kappa)).sum()} pixels: must be finite")
-    (outputs,) = jax.eval_shape(model, jax.ShapeDtypeStruct(np.shape(kappa), jnp.float32)).shape
+    asked = _answer if isinstance(model, eqx.Module) else lambda model, kappa: model(kappa)
+    one = jax.ShapeDtypeStruct(np.shape(kappa), jnp.float32)
+    (outputs,) = eqx.filter_eval_shape(asked, model, one).shape
     if isinstance(output, int | np.integer):
         if not 0 <= output < outputs:
             raise ValueError(f"output = {output}: must be 0 <= output < {outputs}")
