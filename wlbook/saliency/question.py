@@ -152,12 +152,14 @@ def over_maps(
         batch = max(1, AT_ONCE // max(1, count))
     elif batch < 1:
         raise ValueError(f"batch = {batch}: must be >= 1")
-    size, done = min(batch, len(maps)), []
+    size, running, done = min(batch, len(maps)), [], []
     for start in progress(range(0, len(maps), size), getattr(method, "__name__", "saliency"), unit="batch"):
         rows = np.arange(start, start + size) % len(maps)  # the last batch is filled up: one shape, one compilation
         own = {name: values[rows] for name, values in each.items()}
-        done.append(np.asarray(_batch(method, model, maps[rows], chosen, rows, key, own, options)))
-    return np.concatenate(done)[: len(maps)]
+        running.append(_batch(method, model, maps[rows], chosen, rows, key, own, options))
+        if len(running) > 1:  # the next batch is on its way while this one is waited for
+            done.append(np.asarray(running.pop(0)))
+    return np.concatenate([*done, *map(np.asarray, running)])[: len(maps)]
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
