@@ -140,7 +140,7 @@ def compare(number: int, pixels: int, width: int, seconds: float) -> None:
         name: (ours(model)[name], theirs(module, of_rules)[name]) for name in ours(model)
     }.items():
         many = name in ("integrated gradients", "SmoothGrad", "occlusion")
-        sizes = [1, 2, 4] if many else [32, 64, 128]
+        sizes = [1, 2, 4, 8] if many else [32, 64, 128]
         asked = maps[: len(maps) // 16] if many else maps
         difference = agreement(name, model, module, maps[:4], mine(4), other(4))
         sides = {("ours", size): mine(size) for size in sizes} | {("theirs", size): other(size) for size in sizes}
