@@ -295,6 +295,8 @@ band = (ell_edges[:-1] > 200) & (ell_edges[1:] < 1.1 * trusted_ell)
 worst = np.abs(mean[band] - 1).max() if band.any() else np.nan
 bright, scatter = np.percentile(observed["kappa"].values, 99.9), observed["kappa"].values.std()
 low, high = band.argmax(), len(ell) - 1
+
+# %% tags=["remove-cell", "nbval-ignore-output"]
 numbers_in_the_text = {
     "cost": str(store.cost()),
     "trusted-ell": f"{trusted_ell:.0f}",

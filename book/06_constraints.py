@@ -414,7 +414,6 @@ fewer = constraints.smaller(
 _ = constraints.convergence_figure(fewer)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-order = list(rows)
 areas = {row: one.area for row, one in found.items()}
 value, bootstrapped, whole = ratios["network"]
 joint, _, joint_error = ratios["network + all"]
@@ -436,6 +435,8 @@ if noiseless.endswith("network"):
     claims.record("a1-noiseless-gain", one[0], one[2] if usable else float("inf"), note)
     clean_text = f"{one[0]:.2f} ± {one[2]:.2f}"
 glue("constraints-clean-ratio", clean_text, display=False)
+
+# %% tags=["remove-cell", "nbval-ignore-output"]
 rankings = {name: sorted(kept, key=kept.__getitem__) for name, kept in by_choice.items()}
 usual = rankings["varying, Hartlap"]
 changed = {name: kept for name, kept in rankings.items() if kept != usual}
