@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import network, saliency, training
+from wlbook.saliency import covering
 
 GRADIENTS = [saliency.gradient, saliency.guided_backprop, saliency.deconvnet]
 
@@ -139,6 +140,51 @@ def test_occlusion_of_a_linear_model_is_the_lost_sum_shared_by_the_square():
     # Upper left square: 0 + 1 + 4 + 5 = 10, over four pixels.
     np.testing.assert_allclose(found[0, :2, :2], 2.5)
     assert float(found.sum()) == pytest.approx(120, rel=1e-5)
+
+
+def covered_networks():
+    """Networks that differ in how far their first layers see: pools, strides, valid convolutions, batch statistics."""
+    deep = network.DeepLSS(bins=2, outputs=2, width=4, pixels=32, depth=1, key=key(1))
+    batched = network.Ribli18(width=2, pixels=64, key=key(2))
+    return {
+        "Compact": (compact(), 32),
+        "Compact, odd": (compact(bins=3), 36),  # 9 x 9 pixels before the second pool
+        "DeepLSS": (deep, 32),
+        "Ribli18": (network.frozen(*network.with_state(batched)), 64),
+    }
+
+
+@pytest.mark.parametrize("name", covered_networks())
+@pytest.mark.parametrize("size", [2, 4, "half"])
+def test_squares_covered_together_give_what_one_after_the_other_gives(name, size):
+    model, side = covered_networks()[name]
+    size = side // 2 if size == "half" else size
+    kappa = jax.random.normal(key(5), (model.bins, side, side))
+    shown, rest, squares = covering.covered(model, kappa, jnp.full_like(kappa, 0.3), size)
+    assert squares == (side // size) ** 2
+    for number in {0, 1, squares // 2 + 1, squares - 1}:
+        row, column = size * (number // (side // size)), size * (number % (side // size))
+        by_hand = kappa.at[:, row : row + size, column : column + size].set(0.3)
+        np.testing.assert_allclose(rest(shown(number)), model(by_hand), rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(rest(shown(squares)), model(kappa), rtol=2e-5, atol=2e-6)
+
+
+def test_squares_far_apart_share_the_first_layers():
+    seen = []
+
+    class Spy(network.ReLU):
+        def __call__(self, image):
+            seen.append(image.shape)
+            return super().__call__(image)
+
+    relu = next(n for n, layer in enumerate(compact().layers) if isinstance(layer, network.ReLU))
+    model = eqx.tree_at(lambda model: model.layers[relu], compact(), Spy())
+    kappa = jnp.asarray(maps(1, 64)[0])
+    shown, rest, squares = covering.covered(model, kappa, jnp.zeros_like(kappa), 8)
+    assert squares == 64 and len(seen) == 1
+    del seen[:]
+    rest(shown(3))
+    assert seen == []  # the first layers are done
 
 
 # Properties

@@ -88,15 +88,21 @@ def _change(stride: int, padding: str, values: tuple[Array, Array], changes: tup
 _convolve_few.defjvp(_change, symbolic_zeros=True)
 
 
+def window(pixels: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
+    """How many pixels a side comes out of a convolution, and how many are added before the first that goes in."""
+    if padding == "VALID":
+        return (pixels - kernel) // stride + 1, 0
+    out = -(-pixels // stride)
+    return out, max((out - 1) * stride + kernel - pixels, 0) // 2
+
+
 def _product(image: Array, weight: Array, stride: int, padding: str) -> Array:
     """A convolution as one product: squares of stride x stride pixels become channels, neighbours a longer row."""
     kernel, _, inputs, outputs = weight.shape
     squares = -(-kernel // stride)  # along a side, that a kernel meets
 
     def edges(pixels: int) -> tuple[int, int, int]:  # what comes out, and what to add before and after
-        same = padding == "SAME"
-        out = -(-pixels // stride) if same else (pixels - kernel) // stride + 1
-        before = max((out - 1) * stride + kernel - pixels, 0) // 2 if same else 0
+        out, before = window(pixels, kernel, stride, padding)
         return out, before, stride * (out + squares - 1) - pixels - before
 
     (y, top, bottom), (x, left, right) = (edges(pixels) for pixels in image.shape[:2])

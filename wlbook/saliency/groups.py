@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import ndimage
 
-from wlbook.saliency.perturbation import each_of
-from wlbook.saliency.question import Map, Model, Output, evaluating, scalar, start_of
+from wlbook.saliency.question import Map, Model, Output, each_of, evaluating, scalar, start_of
 
 MOST = 10  # groups whose Shapley values take no more than 1,024 evaluations
 

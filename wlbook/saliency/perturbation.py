@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from wlbook.saliency.question import AT_ONCE, Map, Model, Output, answers, evaluating, many, scalar, start_of
-
-_UNROLLED = 1024  # evaluations that are compiled side by side; beyond that they follow each other in a loop
+from wlbook.saliency.covering import covered
+from wlbook.saliency.question import Map, Model, Output, answers, direction, each_of, evaluating, many, start_of
 
 
 @evaluating(lambda shape, size=4, **_: (shape[1] // max(1, size)) * (shape[2] // max(1, size)))
@@ -17,6 +16,9 @@ def occlusion(
     model: Model, kappa: Map, output: Output, *, size: int = 4, baseline: Map | None = None
 ) -> Float[Array, "bin y x"]:
     """How much the output falls when a square is covered, shared evenly by the square's pixels.
+
+    The first layers of this book's networks, which see only their neighbourhood, are asked about many squares at once
+    (`wlbook.saliency.covering`); the answer is that of one square after the other.
 
     Args:
         model: callable from `[bin, y, x]` to `[output]`.
@@ -28,23 +30,16 @@ def occlusion(
     Raises:
         ValueError: as `gradient`; a size that does not divide the map's sides; a baseline of another shape.
     """
-    number = scalar(model, kappa, output)
+    chosen = direction(model, kappa, output)
     kappa = jnp.asarray(kappa)
     start = start_of(kappa, baseline)
     bins, y, x = kappa.shape
     if size < 1 or y % size or x % size:
         raise ValueError(f"size = {size}: must divide the map's side of {x} pixels")
-    rows, columns = y // size, x // size
-    tile = jnp.arange(y)[:, None] // size * columns + jnp.arange(x)[None, :] // size
-    squares = rows * columns
-    found = each_of(lambda one: number(jnp.where(tile == one, start, kappa)), squares + 1)  # the last covers nothing
-    return jnp.broadcast_to((found[squares] - found[:squares])[tile] / (bins * size**2), kappa.shape)
-
-
-def each_of(function, number: int) -> Array:
-    """`function(0)` to `function(number - 1)`, side by side as far as memory allows."""
-    indices = jnp.arange(number)
-    return jax.vmap(function)(indices) if number <= _UNROLLED else jax.lax.map(function, indices, batch_size=AT_ONCE)
+    shown, rest, squares = covered(model, kappa, start, size)
+    found = each_of(lambda one: jnp.asarray(rest(shown(one))) @ chosen, squares + 1)  # the last covers nothing
+    lost = (found[squares] - found[:squares]).reshape(y // size, x // size)
+    return jnp.broadcast_to(jnp.kron(lost, jnp.ones((size, size))) / (bins * size**2), kappa.shape)
 
 
 def deletion(

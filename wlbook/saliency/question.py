@@ -21,6 +21,7 @@ Output = int | Sequence[float] | np.ndarray | Array
 Map = Float[Array | np.ndarray, "..."]  # one map [bin, y, x]; the shape is checked with a message of ours
 
 AT_ONCE = 64  # evaluations of a network in one batch: what a processor's caches can hold
+_UNROLLED = 1024  # evaluations that are compiled side by side; beyond that they follow each other in a loop
 
 # How many times a method evaluates the model for one map, from the map's shape and the method's options.
 _EVALUATIONS: dict[Callable[..., Any], Callable[..., int]] = {}
@@ -113,6 +114,12 @@ def many(kappa: Float[Array | np.ndarray, "..."], model: Model, output: Output) 
     if len(bad):
         raise ValueError(f"kappa[{bad[0]}] holds NaN or infinity: must be finite")
     return maps, direction(model, maps[0], output)
+
+
+def each_of(function, number: int) -> Array:
+    """`function(0)` to `function(number - 1)`, side by side as far as memory allows."""
+    indices = jnp.arange(number)
+    return jax.vmap(function)(indices) if number <= _UNROLLED else jax.lax.map(function, indices, batch_size=AT_ONCE)
 
 
 def over_maps(
