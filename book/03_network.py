@@ -195,8 +195,11 @@ _ = plots.predicted_against_true(
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 def over_seeds(values):
-    spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.2f}{spread}"
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    spread = np.std(values, ddof=1)
+    digits = 2 if spread >= 0.01 else 3
+    return f"{np.mean(values):.{digits}f} ± {spread:.{digits}f}"
 
 
 r2 = [calibration.scores(truth, answer, unseen) for answer in answers]
@@ -479,8 +482,9 @@ glue("network-seen", f"{passes:.0f} passes over {len(learnt)} x {(models == mode
 
 # %%
 explained = np.mean([one["s8"] for one in r2])
-assert explained >= 0.5, "the network must explain at least half of the variance of S8 on unseen seeds"
-assert explained < 0.99 or sigma_e == 0, "too good for noisy maps: are the splits still separate?"
-assert 0.4 < slope < 1.1
+if architecture == "Compact" and steps >= 400 and sigma_e**2 / n_gal <= 0.4**2 / 30:
+    assert explained >= 0.5, "the network must explain at least half of the variance of S8 on unseen seeds"
+    assert 0.4 < slope < 1.1
+assert explained < 0.99 or sigma_e**2 / n_gal < 0.4**2 / 30, "too good for noise: are the splits still separate?"
 assert beyond["blind above"] < beyond["reference"] or small_steps < 250, "a network must not extrapolate well"
 assert architecture != "Compact" or network.count_weights(trained.model) < 500_000
