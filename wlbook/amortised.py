@@ -12,18 +12,21 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
 from wlbook import degradation, draws, loop, random
 from wlbook.batches import check_finite
 from wlbook.conditioned import Conditioned
 from wlbook.draws import Drawn, Ladder
+from wlbook.layers import filter_compiled
 from wlbook.lessons import lesson, spread
 from wlbook.loop import Settings
 from wlbook.progress import progress
@@ -266,26 +269,30 @@ def predictions(
     check_finite("kappa", kappa)
     ladder, factor = amortised.ladder, amortised.coarsen
     read = [ladder.read(spec, tuple(redshifts)) for spec in specs]
-    look = functools.partial(observe, pixel=60 * side / kappa.shape[-1], n_gal=n_gal, sigma_e=sigma_e)
-    look = functools.partial(look, smoothing=smoothing, factor=factor)
-    stream, scale = random.key(seed, "noise"), float(amortised.input_scale)
-
-    @jax.jit
-    def answers(maps: Array, names: Array, drawn: Drawn) -> Array:
-        def one(image: Array, name: Array) -> Array:
-            key = jax.random.fold_in(stream, name)
-            return amortised.model(_shown(look, ladder, drawn, noise_after, scale, image[None], key)[0])
-
-        return amortised.target_mean + amortised.target_scale * jax.vmap(one)(maps, names)
-
+    told = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing, "factor": factor}
+    look = Partial(observe, pixel=60 * side / kappa.shape[-1], **told)
+    stream, bare = random.key(seed, "noise"), dataclasses.replace(amortised, history={})
     names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
     size, found = min(batch, len(kappa)), np.zeros((len(specs), len(kappa), 2), np.float32)
     for start in progress(range(0, len(kappa), size), "asking", unit="batch"):
         rows = np.arange(start, start + size) % len(kappa)
         maps = jnp.asarray(kappa[rows], jnp.float32)
         for number, drawn in enumerate(read):
-            found[number, rows] = np.asarray(answers(maps, names[rows], drawn))
+            found[number, rows] = np.asarray(_answers(bare, look, stream, noise_after, maps, names[rows], drawn))
     return found
+
+
+@filter_compiled
+def _answers(
+    amortised: Amortised, look: Any, stream: Array, noise_after: float, kappa: Array, names: Array, drawn: Drawn
+) -> Array:
+    """What the network says about each map, observed with a noise of its own and degraded alike."""
+
+    def one(image: Array, name: Array) -> Array:
+        key, scale = jax.random.fold_in(stream, name), amortised.input_scale
+        return amortised.model(_shown(look, amortised.ladder, drawn, noise_after, scale, image[None], key)[0])
+
+    return amortised.target_mean + amortised.target_scale * jax.vmap(one)(kappa, names)
 
 
 def _shown(
@@ -293,7 +300,7 @@ def _shown(
     ladder: Ladder,
     drawn: Drawn,
     noise_after: float,
-    scale: float,
+    scale: float | Array,
     kappa: Array,
     key: Array,
 ) -> Float[Array, "map number y x"]:

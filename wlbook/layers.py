@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
 _FEW = 16  # inputs times the pixels of a stride's square
@@ -279,6 +280,31 @@ def compiled(function: Callable[..., Any], **arguments: Any) -> Any:
         arguments: of `jax.jit`.
     """
     return jax.jit(function, compiler_options=kernels(jax.default_backend()), **arguments)
+
+
+def filter_compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`eqx.filter_jit` likewise: modules are arguments, so that another of a kind needs no new compilation."""
+
+    @functools.cache
+    def made() -> Callable[..., Any]:
+        options: Any = {"compiler_options": kernels(jax.default_backend())}
+        return eqx.filter_jit(function, **options)
+
+    return lambda *arguments: made()(*arguments)
+
+
+def by_value(function: Any) -> Any:
+    """A partial function as one that equals another with the same arguments: `filter_compiled` then knows it again."""
+    if not isinstance(function, functools.partial):
+        return function
+    named = {name: by_value(value) for name, value in function.keywords.items()}
+    return Partial(by_value(function.func), *map(by_value, function.args), **named)
+
+
+@filter_compiled
+def called(function: Any, *arguments: Any) -> Any:
+    """`function(*arguments)`, compiled; give a partial function `by_value`."""
+    return function(*arguments)
 
 
 @functools.cache

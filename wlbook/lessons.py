@@ -5,13 +5,12 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from wlbook import batches, random, training
+from wlbook import batches, layers, random, training
 from wlbook.training import PerBin
 
 
@@ -38,8 +37,8 @@ class Lesson(NamedTuple):
     def shown(self, transform: Callable | None, seed: int) -> Float[Array, "map bin y x"]:
         """256 of the maps as a survey would show them."""
         few = self.kappa[np.arange(0, len(self.kappa), -(-len(self.kappa) // 256))]
-        observe = jax.jit(functools.partial(self.look, transform=transform))
-        return observe(jnp.asarray(few), random.key(seed, "scale"))
+        look = layers.by_value(functools.partial(self.look, transform=transform))
+        return layers.called(look, jnp.asarray(few), random.key(seed, "scale"))
 
 
 def lesson(data: xr.Dataset, *, coarsen: int, n_gal: PerBin, sigma_e: float, smoothing: PerBin) -> Lesson:

@@ -407,9 +407,9 @@ def wavenumbers(n: int, box: float | Float[Array, ""]) -> tuple[Array, Array, Ar
 
 def cloud_in_cell_window(n: int) -> Float[Array, "n n half"]:
     """Fourier transform of a cell's cloud: sinc^2 along each axis."""
-    full = np.sinc(np.fft.fftfreq(n)) ** 2
-    half = np.sinc(np.fft.rfftfreq(n)) ** 2
-    return jnp.asarray(full[:, None, None] * full[None, :, None] * half[None, None, :], jnp.float32)
+    windows = (jnp.asarray(np.sinc(waves(n)) ** 2, jnp.float32) for waves in (np.fft.fftfreq, np.fft.rfftfreq))
+    full, half = jax.lax.optimization_barrier(tuple(windows))  # or the compiler works the whole mesh out, and keeps it
+    return full[:, None, None] * full[None, :, None] * half[None, None, :]
 
 
 def _inverse_laplacian(k):

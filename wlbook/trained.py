@@ -1,5 +1,6 @@
 """What comes out of training: a network, or several, with the scales of what goes in and comes out."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,12 @@ class Ensemble(eqx.Module):
     def load(cls, folder: Path) -> "Ensemble":
         """Read what `save` wrote."""
         return cls(tuple(Trained.load(folder / str(n)) for n in range(len(list(folder.iterdir())))))
+
+
+def without_history(trained: Any) -> Any:
+    """A trained network, or several, without what it cost: networks of a kind then differ in their weights only."""
+
+    def bare(one: Any) -> Any:
+        return dataclasses.replace(one, history={}) if isinstance(one, Trained) else one
+
+    return jax.tree.map(bare, trained, is_leaf=lambda one: isinstance(one, Trained))

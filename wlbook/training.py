@@ -24,7 +24,7 @@ from wlbook.batches import augment, check_finite, coarsen, dihedral
 from wlbook.loop import Settings
 from wlbook.maps import select
 from wlbook.progress import progress
-from wlbook.trained import Ensemble, Trained
+from wlbook.trained import Ensemble, Trained, without_history
 
 __all__ = [
     "PARAMETERS",
@@ -270,7 +270,7 @@ def _fit(
     )
     sample = kappa[np.arange(0, len(kappa), -(-len(kappa) // 256))]
     check_finite("kappa", kappa if isinstance(kappa, np.ndarray) else sample)
-    shown = jax.jit(look)(jnp.asarray(sample), random.key(seeds[0], "scale"))
+    shown = layers.called(layers.by_value(look), jnp.asarray(sample), random.key(seeds[0], "scale"))
     spread = float(np.std(np.asarray(shown)))
     if not (math.isfinite(spread) and spread > 0):
         raise ValueError(f"what the network is shown has standard deviation {spread}: must be finite and > 0")
@@ -306,7 +306,7 @@ def predict(
         copies: dihedral copies averaged over, 1 to 8.
         batch: maps at a time; results do not depend on it.
     """
-    return _batched(lambda kappa, _: _averaged(model, kappa, copies), maps, np.zeros(len(maps), np.uint32), batch)
+    return _batched(model, None, maps, None, copies, batch)
 
 
 def predictions(
@@ -357,13 +357,7 @@ def predictions(
         factor=trained.coarsen,
         mask=mask,
     )
-    stream = random.key(seed, "noise")
-
-    def outputs(kappa: Array, number: Array) -> Array:
-        return _averaged(trained, look(kappa, jax.random.fold_in(stream, number)), copies)
-
-    names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
-    return _batched(outputs, kappa, names, batch)
+    return _batched(without_history(trained), layers.by_value(look), kappa, random.key(seed, "noise"), copies, batch)
 
 
 def r_squared(
@@ -380,27 +374,33 @@ def r_squared(
     return float(1 - np.mean((predicted - truth) ** 2) / (np.var(truth) if variance is None else variance))
 
 
-def _averaged(model: Callable[[Array], Array], kappa: Array, copies: int) -> Array:
-    """The mean output over dihedral copies of one map."""
-    if not 1 <= copies <= 8:
-        raise ValueError(f"copies = {copies}: must be 1 <= copies <= 8")
-    return sum(model(dihedral(kappa, copy)) for copy in range(copies)) / copies  # pyright: ignore[reportReturnType]
-
-
-def _batched(outputs: Callable[[Array, Array], Array], kappa, numbers: np.ndarray, batch: int) -> np.ndarray:
-    """`outputs(map, number)` for every map, one compiled batch at a time."""
+def _batched(model: Any, look: Any, kappa, stream: Any, copies: int, batch: int) -> np.ndarray:
+    """A network's answer to every map, one compiled batch at a time."""
     if len(kappa) == 0:
         raise ValueError("kappa holds no map: must hold >= 1")
     if batch < 1:
         raise ValueError(f"batch = {batch}: must be >= 1")
+    if not 1 <= copies <= 8:
+        raise ValueError(f"copies = {copies}: must be 1 <= copies <= 8")
     check_finite("kappa", kappa)
-    size = min(batch, len(kappa))
-    compiled = layers.compiled(jax.vmap(outputs))
-    done = []
+    names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
+    size, done = min(batch, len(kappa)), []
     for start in progress(range(0, len(kappa), size), "predicting", unit="batch"):
         rows = np.arange(start, start + size) % len(kappa)  # the last batch is filled up: one shape, one compilation
-        done.append(np.asarray(compiled(jnp.asarray(kappa[rows], jnp.float32), numbers[rows])))
+        maps = jnp.asarray(kappa[rows], jnp.float32)
+        done.append(np.asarray(_answers(model, look, stream, copies, maps, names[rows])))
     return np.concatenate(done)[: len(kappa)]
+
+
+@layers.filter_compiled
+def _answers(model: Any, look: Any, stream: Any, copies: int, kappa: Array, names: Array) -> Array:
+    """The mean answer over dihedral copies of each map, observed with a noise of its own unless it is already."""
+
+    def one(kappa: Array, name: Array) -> Array:
+        seen = kappa if look is None else look(kappa, jax.random.fold_in(stream, name))
+        return sum(model(dihedral(seen, copy)) for copy in range(copies)) / copies  # pyright: ignore[reportReturnType]
+
+    return jax.vmap(one)(kappa, names)
 
 
 def is_held_out(model: np.ndarray, held_out: Sequence[int] | None = None) -> np.ndarray:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from wlbook.layers import filter_compiled
 from wlbook.saliency import checks
 from wlbook.saliency.gradients import (
     expected_gradients,
@@ -20,7 +21,7 @@ from wlbook.saliency.gradients import (
     vargrad,
 )
 from wlbook.saliency.perturbation import deletion, insertion, occlusion
-from wlbook.saliency.question import Output, answers, compiled, direction, over_maps
+from wlbook.saliency.question import Output, answers, direction, over_maps
 from wlbook.saliency.relevance import deep_taylor, lrp
 from wlbook.saliency.relus import deconvnet, guided_backprop
 from wlbook.saliency.verdicts import Finding
@@ -174,6 +175,6 @@ def examine(
     ], fall
 
 
-@compiled
+@filter_compiled
 def _explained(model: Any, kappa: Any, direction: Array) -> Array:
     return jax.vmap(lambda one: checks.explained(model, one, direction))(kappa)

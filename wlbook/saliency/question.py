@@ -1,6 +1,5 @@
 """What is asked of a model, checked before any work: which output, of which map; and the same of many maps."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 from wlbook.cosmology import FIDUCIAL
-from wlbook.layers import kernels
+from wlbook.layers import filter_compiled
 from wlbook.progress import progress
 
 Model = Callable[[Any], Any]
@@ -169,18 +168,7 @@ def over_maps(
     return np.concatenate([*done, *map(np.asarray, running)])[: len(maps)]
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`eqx.filter_jit`, on a CPU with the faster kernel for convolutions; it is chosen when the function is called."""
-
-    @functools.cache
-    def made() -> Callable[..., Any]:
-        options: Any = {"compiler_options": kernels(jax.default_backend())}
-        return eqx.filter_jit(function, **options)
-
-    return lambda *arguments: made()(*arguments)
-
-
-@compiled
+@filter_compiled
 def _batch(method: Callable[..., Array], model: Any, kappa, direction, numbers, key, each, options) -> Array:
     """One batch of `over_maps`: the network is an argument, so that another of its kind needs no new compilation."""
 
@@ -191,7 +179,7 @@ def _batch(method: Callable[..., Array], model: Any, kappa, direction, numbers, 
     return jax.vmap(one)(kappa, numbers, each)
 
 
-@compiled
+@filter_compiled
 def answers(model: Any, kappa: Float[Array | np.ndarray, "map bin y x"], direction: Array) -> Float[Array, " map"]:
     """The explained number of many maps."""
     return jax.vmap(lambda one: jnp.asarray(model(one)) @ direction)(jnp.asarray(kappa))
