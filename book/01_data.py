@@ -49,6 +49,7 @@ from myst_nb import glue
 from wlbook import cosmology, degradation, ladder, lensing, maps, plots, random, statistics, survey, theory
 from wlbook import sources as galaxies
 from wlbook.cosmology import Cosmology
+from wlbook.pools import two_at_a_time
 from wlbook.store import Store
 
 plots.use_style()
@@ -234,11 +235,12 @@ if names:
         sources=sources, source_redshift=source_redshift, method=method, a_ia=a_ia, eta=eta, design=design, seed=seed,
     )[-1]  # fmt: skip
     climb = {"box": one_box, "ell_edges": ell_edges.tolist()}
-    steps_of = {name: store.make(ladder.rung, name=name, **climb) for name in ["as in the book", *names]}
+    of_name = two_at_a_time(lambda name: store.make(ladder.rung, name=name, **climb), ["as in the book", *names])
+    steps_of = dict(zip(["as in the book", *names], of_name, strict=True))
 wide = []
 if names and rungs > len(ladder.RUNGS) and n_fiducial > 1:
     others = [one_box | {"seed": int(number)} for number in boxes[of_fiducial]]
-    wide = [store.make(ladder.rung, name=ladder.WIDER, **climb | {"box": one}) for one in others]
+    wide = list(two_at_a_time(lambda one: store.make(ladder.rung, name=ladder.WIDER, **climb | {"box": one}), others))
 figure, axis = plt.subplots(figsize=(6.4, 3.6))
 for name in names:
     _ = axis.plot(ell, steps_of[name] / steps_of["as in the book"], marker=".", label=name)

@@ -35,7 +35,6 @@ smoothing = 1.0  # Gaussian smoothing after the noise [arcmin]; 0 <= smoothing <
 seed = 1  # of the weights, the order of the maps and the noise; 0 <= seed
 
 # %% tags=["hide-input"]
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import jax
@@ -45,6 +44,7 @@ from myst_nb import glue
 
 from wlbook import calibration, cosmology, network, plots, products, random, training
 from wlbook.maps import select
+from wlbook.pools import two_at_a_time
 from wlbook.store import Store
 
 plots.use_style()
@@ -114,7 +114,10 @@ print("\n".join(lines))
 
 # %%
 seeds = range(seed, seed + n_seeds)
-networks = [products.network(store, data, seed=one) for one in seeds]
+clean = {"sigma_e": 0.0, "steps": noiseless_steps}  # further down they are asked about noiseless maps
+wanted = [{"seed": one, **change} for change in ({}, clean) for one in seeds]
+made = list(two_at_a_time(lambda changes: products.network(store, data, **changes), wanted))
+networks, without_noise = made[:n_seeds], made[n_seeds:]
 trained = networks[0]
 
 
@@ -174,8 +177,6 @@ glue("network-balance-before", f"{np.abs(random_balance).mean():.2f}", display=F
 test = select(data, "test")
 ask = partial(store.make, training.predictions, side=side, seed=seed)
 answers = [ask(trained=one, kappa=test["kappa"].values, **look) for one in networks]
-clean = {"sigma_e": 0.0, "steps": noiseless_steps}
-without_noise = [products.network(store, data, seed=one, **clean) for one in seeds]
 noiseless_answers = [ask(trained=one, kappa=test["kappa"].values, **look | {"sigma_e": 0.0}) for one in without_noise]
 predicted = answers[0]
 truth = np.stack([test["omega_m"].values, test["sigma_8"].values], axis=1)
@@ -325,8 +326,7 @@ def small_answer(name):
     return one.history, cosmology.s_8(*ask(trained=one, kappa=kappa, copies=2, **look, **degraded).T)
 
 
-with ThreadPoolExecutor(2) as pool:
-    small_answers = dict(zip(small, pool.map(small_answer, small), strict=True))
+small_answers = dict(zip(small, two_at_a_time(small_answer, small), strict=True))
 small_truth, small_models = s_8[every_fourth], models[every_fourth]
 
 # %% mystnb={"image": {"alt": "Left: R squared of six small networks as dots. Right: predicted against true S8 for the reference network and for the one that never saw the highest models; the latter bends down there."}, "figure": {"name": "fig-network-small", "caption": "Left: R² of S8 on test seeds for each small network. Right: the mean answer for each model, of the reference (filled) and of the network that has not seen the four models right of the dashed line (hollow)."}}

@@ -46,7 +46,6 @@ n_draws = 8  # bootstrap draws; 2 <= n_draws
 seed = 5  # of noise, weights and draws; 0 <= seed
 
 # %% tags=["hide-input"]
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -74,6 +73,7 @@ from wlbook import (
     training,
 )
 from wlbook import twins as small
+from wlbook.pools import two_at_a_time
 from wlbook.prices import Work
 from wlbook.progress import note
 from wlbook.store import Store
@@ -209,10 +209,8 @@ print(line)
 # degraded as its training maps were.
 
 # %%
-with ThreadPoolExecutor(2) as pool:
-    made = dict(
-        zip(wanted, pool.map(lambda work: store.make(work.function, **work.inputs), wanted.values()), strict=True)
-    )
+results = two_at_a_time(lambda work: store.make(work.function, **work.inputs), wanted.values())
+made = dict(zip(wanted, results, strict=True))
 test = maps.select(data, "test")
 asked = {"kappa": test["kappa"].values, "side": side, "seed": seed}
 
@@ -226,8 +224,7 @@ def answers(which):
 
 
 single = [which for which in wanted if which[0] != "amortised"]
-with ThreadPoolExecutor(2) as pool:
-    predicted = dict(zip(single, pool.map(answers, single), strict=True))
+predicted = dict(zip(single, two_at_a_time(answers, single), strict=True))
 
 # %% [markdown]
 # The amortised network is asked for a ladder of cuts, for low, middle and high {term}`kappa` and their pairs, and for

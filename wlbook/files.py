@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 
 from wlbook.cosmology import FIDUCIAL
 from wlbook.progress import progress
@@ -196,6 +194,9 @@ def _from_table(table: Path) -> Iterable[_Map]:
 
 def _read(paths: tuple[Path, ...], pixels: int | None) -> tuple[np.ndarray, float]:
     """One map [bin, y, x] and its side [deg]; what is wrong with a file is said by its name."""
+    from astropy.io import fits  # only who has files waits for this import
+    from astropy.utils.exceptions import AstropyUserWarning
+
     images, sides = [], []
     for path in paths:
         try:
@@ -233,6 +234,8 @@ def to_fits(data: xr.Dataset, folder: str | Path) -> None:
     folder = Path(folder)
     redshift = data.attrs.get("source_redshift", [])
     seen: dict[str, int] = {}
+    from astropy.io import fits
+
     rows = []
     for i in progress(range(data.sizes["map"]), "writing maps", unit="map"):
         one = data.isel(map=i)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from wlbook import cosmology, files, lensing, random
 from wlbook import sources as galaxies
 from wlbook.cosmology import CENTRES, SECOND, Cosmology
 from wlbook.files import SPLITS, from_fits, to_fits
+from wlbook.pools import two_at_a_time
 from wlbook.progress import progress
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 _BOXES = 100_000  # seeds reserved for the boxes of one split
+_SMALL = 96  # particles a side of boxes whose steps are too short for two cores
 
 
 def specifications(
@@ -279,9 +282,13 @@ def make(
         design=design,
         n_second=n_second,
     )
-    made: list[xr.Dataset] = []
-    for one in progress(boxes, "simulating", total=len(boxes), unit="box"):
-        made.append(simulate_box(**one) if call is None else call(simulate_box, **one))
+
+    def make_box(one: dict[str, Any]) -> xr.Dataset:
+        return simulate_box(**one) if call is None else call(simulate_box, **one)
+
+    small = particles <= _SMALL and jax.default_backend() == "cpu"
+    each = two_at_a_time(make_box, boxes) if small else map(make_box, boxes)
+    made = list(progress(each, "simulating", total=len(boxes), unit="box"))
     return xr.concat(made, dim="map", combine_attrs="override", data_vars="all")
 
 
