@@ -36,6 +36,8 @@ null_maps = 64  # Gaussian maps of each model; 48 <= null_maps <= 4096
 seed = 6  # of the noise and the draws; 0 <= seed
 
 # %% tags=["hide-input"]
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
@@ -43,6 +45,7 @@ from myst_nb import glue
 
 from wlbook import chapters, claims, constraints, cosmology, inference, maps, plots, products, statistics, survey
 from wlbook.inference import fisher
+from wlbook.pools import two_at_a_time
 from wlbook.store import Store
 
 plots.use_style()
@@ -312,7 +315,6 @@ smooth = main.emulator if method != "linear" else inference.Emulator(
     parameters, {name: by_model[name] for name in combine}, method="quadratic"
 )  # fmt: skip
 sampling = {"n_fields": n_fields, "covariance": covariance, "draws": 1000, "seed": seed}
-plain = inference.sample(smooth, main.data, **sampling)
 shifted = []
 sky_bins = statistics.binning(fiducial["kappa"].values, **look, smoothing=smoothing, **bin_numbers, seed=seed)
 sky_bins.pop("sigma")
@@ -323,7 +325,7 @@ for sign in (1, -1):
     _, vectors = constraints.alive({name: uncut[name] for name in combine}, vectors)
     shifted.append(np.concatenate([vectors[name] for name in combine], axis=1))
 slope, slope_error = fisher.slope(*shifted, calibration, seeds=(seeds, seeds))
-freed = inference.sample(smooth, main.data, slopes={"m": slope}, widths={"m": calibration}, **sampling)
+by_nuts = partial(inference.sample, smooth, main.data, **sampling)
 
 # %% tags=["hide-input"]
 weights = inference.score_weights(smooth)
@@ -336,7 +338,9 @@ around = {
     name: np.linspace(*np.clip(centre[name] + np.array([-1, 1]) * np.ptp(axis), low[n], high[n]), 90)
     for n, (name, axis) in enumerate(tight.items())
 }
-learnt = inference.learnt_posterior(parameters, short["vectors"], short["sky"], n_fields=n_fields, seed=seed, **around)
+by_flow = partial(inference.learnt_posterior, parameters, short["vectors"], short["sky"], n_fields=n_fields, seed=seed)
+both = [lambda: (by_nuts(), by_nuts(slopes={"m": slope}, widths={"m": calibration})), lambda: by_flow(**around)]
+(plain, freed), learnt = two_at_a_time(lambda sampler: sampler(), both)
 opinions = {"grid": main.posterior, "flow": learnt}
 
 # %% mystnb={"image": {"alt": "68 and 95 percent contours of the grid, the samples by getdist and the flow; and the samples with the calibration free"}, "figure": {"name": "fig-constraints-opinions", "caption": "The combination's 68 % and 95 % regions: on the grid, from NUTS draws through getdist, by the flow, and with the calibration of shears free."}}

@@ -187,7 +187,7 @@ class _Trainer:
 
     def __init__(self, models, settings: Settings, observe, way: Way, keys):
         self.settings, self.observe, self.way = settings, observe, way
-        self.optimizer, self.loss = settings.optimizer(), losses.LOSSES[settings.loss]
+        self.loss = losses.LOSSES[settings.loss]
         self.keys = jnp.stack([_named(key, b"noise") for key in keys])
         mesh = Mesh(np.array(way.devices), ("map",), axis_types=(AxisType.Auto,))
         self.everywhere = NamedSharding(mesh, PartitionSpec())
@@ -196,7 +196,11 @@ class _Trainer:
         self.fixed = eqx.filter(parted[0][0], eqx.is_inexact_array, inverse=True)
         # Copies: a step gives its arguments' memory away.
         self.fresh = [(jax.tree.map(jnp.array, eqx.filter(model, eqx.is_inexact_array)), s) for model, s in parted]
-        self.advance = layers.compiled(self._advance, donate_argnums=0)
+        self.learn = _learner(settings, self.fixed, way)
+        if way.scan == 1:
+            self.see, self.advance = layers.compiled(self.see), self._one_step
+        else:
+            self.advance = layers.compiled(self._advance, donate_argnums=0)
 
     def place(self, tree: PyTree) -> PyTree:
         """The arrays of `tree` on all devices."""
@@ -205,7 +209,7 @@ class _Trainer:
     def initial(self, checks: int, identity: int) -> dict[str, Any]:
         """The state before the first step."""
         members = [
-            {"weights": weights, "optimiser": self.optimizer.init(weights), "statistics": statistics}
+            {"weights": weights, "optimiser": self.settings.optimizer().init(weights), "statistics": statistics}
             for weights, statistics in self.fresh
         ]
         stacked = self.place(_stack(members))
@@ -220,16 +224,9 @@ class _Trainer:
             "of": np.int64(identity),
         }
 
-    def over(self, function: Callable[..., Any], *stacked: Any) -> Any:
-        """`function` for each member."""
-        if self.way.side_by_side:
-            return jax.vmap(function)(*stacked)
-        number = len(self.keys)
-        return _stack([function(*jax.tree.map(lambda leaf, i=i: leaf[i], stacked)) for i in range(number)])
-
     def model(self, member: Any) -> Any:
         """A member as a network, ready to be asked."""
-        return network.frozen(eqx.combine(member["weights"], self.fixed), member["statistics"])
+        return _model(self.fixed, member)
 
     def finished(self, state: dict[str, Any], checks: np.ndarray) -> list[tuple[Any, dict[str, np.ndarray]]]:
         """Networks and histories."""
@@ -244,41 +241,87 @@ class _Trainer:
             found.append((self.model(member), history))
         return found
 
+    def see(self, kappa, targets, number, rows, maps):
+        """What each member is shown in one step, and the targets of that."""
+
+        def one(key, rows, maps):
+            maps, wanted = kappa[rows] if maps is None else maps, targets[rows]
+            seen = batches.augment(self.observe(maps, jax.random.fold_in(key, number)))
+            if len(self.way.devices) > 1:
+                seen, wanted = jax.lax.with_sharding_constraint((seen, wanted), self.split)
+            return seen, wanted
+
+        return _over(self.way, one, self.keys, rows, maps)
+
     def _advance(self, members, kappa, targets, numbers, rows, maps):
         """Some steps: the members behind them, and the loss of each step and member."""
 
         def step(members, now):
-            number, rows, maps = now
-            return self.over(functools.partial(self._step, number, kappa, targets), members, self.keys, rows, maps)
+            return self.learn(members, *self.see(kappa, targets, *now))
 
-        if len(numbers) > 1:
-            return jax.lax.scan(step, members, (numbers, rows, maps))
-        members, loss = step(members, jax.tree.map(lambda leaf: leaf[0], (numbers, rows, maps)))
+        return jax.lax.scan(step, members, (numbers, rows, maps))
+
+    def _one_step(self, members, kappa, targets, numbers, rows, maps):
+        """The same for one step, from Python."""
+        now = jax.tree.map(lambda leaf: leaf[0], (numbers, rows, maps))
+        members, loss = self.learn(members, *self.see(kappa, targets, *now))
         return members, loss[None]
 
-    def _step(self, number, kappa, targets, member, key, rows, maps):
-        """One step of one member."""
-        maps, wanted = kappa[rows] if maps is None else maps, targets[rows]
-        seen = batches.augment(self.observe(maps, jax.random.fold_in(key, number)))
-        if len(self.way.devices) > 1:
-            seen, wanted = jax.lax.with_sharding_constraint((seen, wanted), self.split)
-        half = PRECISIONS[self.settings.precision]
 
-        def error(weights):
-            model = eqx.combine(jax.tree.map(lambda leaf: leaf.astype(half), weights), self.fixed)
-            learn = jax.vmap(
-                functools.partial(network.learn, model),
-                in_axes=(0, None),
-                out_axes=(0, None),
-                axis_name=network.BATCH_AXIS,
-            )
-            outputs, statistics = learn(seen.astype(half), member["statistics"])
-            return self.loss(outputs.astype(jnp.float32), wanted), statistics
+def _over(way: Way, function: Callable[..., Any], *stacked: Any) -> Any:
+    """`function` for each member."""
+    if way.side_by_side:
+        return jax.vmap(function)(*stacked)
+    number = len(jax.tree.leaves(stacked)[0])
+    return _stack([function(*jax.tree.map(lambda leaf, i=i: leaf[i], stacked)) for i in range(number)])
 
-        (loss, statistics), gradient = jax.value_and_grad(error, has_aux=True)(member["weights"])
-        change, optimiser = self.optimizer.update(gradient, member["optimiser"], member["weights"])
-        weights = optax.apply_updates(member["weights"], change)
-        return {"weights": weights, "optimiser": optimiser, "statistics": statistics}, loss
+
+def _model(fixed: Any, member: Any) -> Any:
+    return network.frozen(eqx.combine(member["weights"], fixed), member["statistics"])
+
+
+@functools.lru_cache(maxsize=64)
+def _learner(settings: Settings, fixed: Any, way: Way) -> Callable[..., Any]:
+    """From members and what they are shown to members and losses: one program for all trainings alike.
+
+    Trainings under many degradations differ in what is shown, and most of a step's compilation is not that.
+    """
+
+    def learn(members, seen, wanted):
+        return _over(way, functools.partial(_learn, settings, fixed), members, seen, wanted)
+
+    return layers.compiled(learn) if way.scan == 1 else learn
+
+
+def _learn(settings: Settings, fixed: Any, member, seen, wanted):
+    """One step of one member."""
+    half = PRECISIONS[settings.precision]
+
+    def error(weights):
+        model = eqx.combine(jax.tree.map(lambda leaf: leaf.astype(half), weights), fixed)
+        learn = jax.vmap(
+            functools.partial(network.learn, model),
+            in_axes=(0, None),
+            out_axes=(0, None),
+            axis_name=network.BATCH_AXIS,
+        )
+        outputs, statistics = learn(seen.astype(half), member["statistics"])
+        return losses.LOSSES[settings.loss](outputs.astype(jnp.float32), wanted), statistics
+
+    (loss, statistics), gradient = jax.value_and_grad(error, has_aux=True)(member["weights"])
+    change, optimiser = settings.optimizer().update(gradient, member["optimiser"], member["weights"])
+    weights = optax.apply_updates(member["weights"], change)
+    return {"weights": weights, "optimiser": optimiser, "statistics": statistics}, loss
+
+
+@functools.lru_cache(maxsize=64)
+def _asked(fixed: Any, way: Way) -> Callable[..., Any]:
+    """From members and what they are shown to their answers, compiled."""
+
+    def answers(members, seen):
+        return _over(way, lambda member, seen: jax.vmap(_model(fixed, member))(seen), members, seen)
+
+    return layers.compiled(answers)
 
 
 class _HeldOut:
@@ -290,14 +333,14 @@ class _HeldOut:
         self.size = min(256, len(self.targets))
 
         @layers.compiled
-        def outputs(members, maps, number):
-            def answer(member, key):
+        def see(maps, number):
+            def shown(key):
                 noise = jax.random.fold_in(jax.random.fold_in(key, trainer.settings.steps), number)
-                return jax.vmap(trainer.model(member))(trainer.observe(maps, noise))
+                return trainer.observe(maps, noise)
 
-            return trainer.over(answer, members, trainer.keys)
+            return _over(trainer.way, shown, trainer.keys)
 
-        self.outputs = outputs
+        self.see, self.asked = see, _asked(trainer.fixed, trainer.way)
 
     def __call__(self, members: Any) -> np.ndarray:
         """The loss of each member."""
@@ -305,7 +348,7 @@ class _HeldOut:
         for start in range(0, len(self.targets), self.size):
             rows = np.arange(start, start + self.size) % len(self.targets)  # one shape, one compilation
             maps = self.trainer.place(np.asarray(self.kappa[rows], np.float32))
-            parts.append(np.asarray(self.outputs(members, maps, start)))
+            parts.append(np.asarray(self.asked(members, self.see(maps, start))))
         found = np.concatenate(parts, axis=1)[:, : len(self.targets)]
         return np.array([float(self.trainer.loss(jnp.asarray(one), jnp.asarray(self.targets))) for one in found])
 
