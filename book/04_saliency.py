@@ -36,6 +36,7 @@ from myst_nb import glue
 
 from wlbook import chapters, claims, cosmology, looks, network, plots, products, random, saliency, training
 from wlbook.maps import select
+from wlbook.pools import two_at_a_time
 from wlbook.store import Store
 
 plots.use_style()
@@ -133,7 +134,8 @@ methods = {
     for name in networks
 }
 s_8 = outputs[r"$S_8$"]
-one_each = {method.name: method(noisy, few, s_8, key=key)[0, 0] for method in methods["noisy"]}
+of_one = two_at_a_time(lambda method: method(noisy, few, s_8, key=key)[0, 0], methods["noisy"])
+one_each = dict(zip([method.name for method in methods["noisy"]], of_one, strict=True))
 
 # %% mystnb={"image": {"alt": "Twelve attribution maps of one noisy map. Gradient, SmoothGrad and occlusion differ in fineness; products with the input and relevance follow the map's peaks and troughs."}, "figure": {"name": "fig-saliency-gallery", "caption": "One noisy map, twelve attributions of its S8, each on its own signed scale (red positive, blue negative)."}}
 _ = looks.signed_panels(list(one_each.values()), list(one_each), side=side)
@@ -165,12 +167,10 @@ shuffled = bare(small(saliency.shuffled_labels(data, key=random.key(seed, "label
 coarse = np.asarray(training.observe(kappa[:n_few], random.key(seed, "noise"), pixel=pixel, factor=2, **survey))
 layers = sum(weight.ndim > 1 for weight in network.weights(noisy.model).values())
 depths = (1, layers // 2, layers)
-findings, falls = [], {}
-for method in methods["noisy"]:
-    found, falls[method.name] = saliency.examine(
-        method, noisy, few, s_8, depths=depths, learnt=learnt, shuffled=shuffled, small=coarse, key=key
-    )
-    findings += found
+examine = functools.partial(saliency.examine, depths=depths, learnt=learnt, shuffled=shuffled, small=coarse, key=key)
+examined = list(two_at_a_time(lambda method: examine(method, noisy, few, s_8), methods["noisy"]))
+findings = [finding for found, _ in examined for finding in found]
+falls = {method.name: fall for method, (_, fall) in zip(methods["noisy"], examined, strict=True)}
 failures = {
     method.name: [one.detector for one in findings if one.method == method.name and one.verdict == "fails"]
     for method in methods["noisy"]

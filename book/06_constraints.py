@@ -339,8 +339,9 @@ around = {
     for n, (name, axis) in enumerate(tight.items())
 }
 by_flow = partial(inference.learnt_posterior, parameters, short["vectors"], short["sky"], n_fields=n_fields, seed=seed)
-both = [lambda: (by_nuts(), by_nuts(slopes={"m": slope}, widths={"m": calibration})), lambda: by_flow(**around)]
-(plain, freed), learnt = two_at_a_time(lambda sampler: sampler(), both)
+freely = {"slopes": {"m": slope}, "widths": {"m": calibration}}
+samplers = [by_nuts, lambda: by_nuts(**freely), lambda: by_flow(**around)]
+plain, freed, learnt = two_at_a_time(lambda sampler: sampler(), samplers)
 opinions = {"grid": main.posterior, "flow": learnt}
 
 # %% mystnb={"image": {"alt": "68 and 95 percent contours of the grid, the samples by getdist and the flow; and the samples with the calibration free"}, "figure": {"name": "fig-constraints-opinions", "caption": "The combination's 68 % and 95 % regions: on the grid, from NUTS draws through getdist, by the flow, and with the calibration of shears free."}}

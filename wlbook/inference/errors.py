@@ -13,6 +13,7 @@ from wlbook import random
 from wlbook.inference.areas import Real, credible_area
 from wlbook.inference.emulator import Emulator, Vectors
 from wlbook.inference.posterior import posterior
+from wlbook.pools import two_at_a_time
 from wlbook.progress import progress
 
 
@@ -80,17 +81,17 @@ def bootstrap_areas(
             scales[name] = values.std(axis=1)
             far[name] = (emulator.means - emulator.mean(parameters)) / scales[name]
     expected = []
-    areas = np.zeros((repeats, len(rows)))
     once = [Emulator(parameters, {name: stacked[name] for name in names}, method=method) for names in rows.values()]
     for names, emulator in zip(rows.values(), once, strict=True):
         mean = np.concatenate([np.asarray(data[name], np.float64).mean(axis=0) for name in names])
         expected.append(posterior(emulator, mean, points=points, **options))
-    for repeat in progress(range(repeats), "bootstrap", unit="draw"):
+
+    def one_draw(repeat: int) -> list[float]:
         key = random.key(seed, "bootstrap", repeat)
         drawn = np.asarray(jax.random.randint(key, (models, maps), 0, maps))
         seen = np.asarray(jax.random.randint(random.key(seed, "bootstrap data", repeat), (observed,), 0, observed))
         box = np.asarray(jax.random.randint(random.key(seed, "bootstrap boxes", repeat), (models,), 0, models))
-        again = {}
+        again, areas = {}, []
         for name, values in stacked.items():
             moved = (far[name][box] - far[name]) * scales[name]
             again[name] = np.take_along_axis(values, drawn[:, :, None], axis=1) + moved[:, None]
@@ -98,7 +99,11 @@ def bootstrap_areas(
             emulator = Emulator(parameters, {name: again[name] for name in names}, method=method, like=first)
             mean = np.concatenate([np.asarray(data[name], np.float64)[seen].mean(axis=0) for name in names])
             density = posterior(emulator, mean, points=points, like=expected[column], **options)
-            areas[repeat, column] = credible_area(density, level=level, truncated="allow")
+            areas.append(credible_area(density, level=level, truncated="allow"))
+        return areas
+
+    each = two_at_a_time(one_draw, range(repeats))
+    areas = np.array(list(progress(each, "bootstrap", total=repeats, unit="draw")))
     return xr.DataArray(areas, dims=("repeat", "row"), coords={"row": list(rows)}, name=f"{level:.0%} area")
 
 
