@@ -54,6 +54,22 @@ def test_a_step_and_a_plain_compilation_give_a_convolution_the_same_gradients(st
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_a_partial_function_with_the_same_arguments_is_compiled_once():
+    traced = []
+
+    def scaled(values, *, factor, shift):
+        traced.append(factor)
+        return factor * values + shift(values)
+
+    def look(factor):
+        return layers.by_value(functools.partial(scaled, factor=factor, shift=functools.partial(jnp.add, 1.0)))
+
+    values = jnp.arange(3.0)
+    for factor, times in ((2.0, 1), (2.0, 1), (3.0, 2)):
+        np.testing.assert_allclose(layers.called(look(factor), values), factor * values + values + 1)
+        assert len(traced) == times
+
+
 @pytest.mark.parametrize(
     ("kernel", "stride", "inputs", "padding", "y", "x"),
     [(5, 2, 1, "SAME", 16, 16), (5, 2, 4, "SAME", 15, 13), (3, 2, 2, "VALID", 10, 11), (2, 3, 1, "SAME", 8, 7),

@@ -135,6 +135,35 @@ def test_the_mean_over_copies_is_the_same_for_a_turned_map():
     )
 
 
+TRACED = []
+
+
+class Noted(eqx.Module):
+    """A linear network that notes how often it is traced, which compiling does."""
+
+    weight: jax.Array
+
+    def __call__(self, kappa):
+        TRACED.append(kappa.shape)
+        return self.weight @ kappa.ravel()
+
+
+def test_networks_of_a_kind_share_their_compiled_steps_and_answers():
+    TRACED.clear()
+    draw = np.random.default_rng(1)
+    counts = []
+    for seed in range(3):
+        maps, targets = draw.normal(size=(8, 1, 4, 4)), draw.normal(size=(8, 2))
+        fresh = Noted(jnp.asarray(0.1 * draw.normal(size=(2, 16)), jnp.float32))
+        loud = functools.partial(lambda kappa, _, factor: factor * kappa, factor=1.0 + seed)  # another degradation
+        trained = training.train(fresh, maps, targets, steps=3, batch=4, observe=loud, key=key(seed))
+        told = training.predictions(trained, maps, side=1.0, **NOISELESS, seed=seed, copies=1)
+        np.testing.assert_allclose(told, np.einsum("oi,mi->mo", trained.model.weight, maps.reshape(8, 16)), atol=1e-4)
+        counts.append(len(TRACED))
+    # Once for each training its outputs are counted; what was compiled for the first serves the others.
+    assert counts[1] - counts[0] == counts[2] - counts[1] == 1 < counts[0]
+
+
 def test_a_pass_takes_every_map_once_and_the_next_in_another_order():
     order = [np.asarray(training.batches.order(12, 4, key())(n)) for n in range(6)]
     first, second = np.concatenate(order[:3]), np.concatenate(order[3:])
