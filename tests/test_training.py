@@ -164,6 +164,34 @@ def test_networks_of_a_kind_share_their_compiled_steps_and_answers():
     assert counts[1] - counts[0] == counts[2] - counts[1] == 1 < counts[0]
 
 
+class Picked(eqx.Module):
+    """A linear network of a few pixels, whose numbers it holds."""
+
+    weight: jax.Array
+    pixels: jax.Array
+
+    def __call__(self, kappa):
+        return self.weight @ kappa.ravel()[self.pixels]
+
+
+def test_a_network_that_holds_arrays_of_its_own_is_trained_with_them():
+    wanted = np.random.default_rng(1).normal(size=(64, 2))
+    maps = np.broadcast_to(wanted[:, :, None, None], (64, 2, 4, 4))  # each bin is one number, turned or not
+    for pixels, weight in (((3, 19), np.eye(2)), ((19, 3), np.eye(2)[::-1])):
+        fresh = Picked(jnp.zeros((2, 2)), jnp.array(pixels))
+        trained = training.train(fresh, maps, wanted, steps=400, batch=64, learning_rate=0.03, key=key())
+        np.testing.assert_allclose(trained.model.weight, weight, atol=0.05)
+
+
+def test_numbers_may_come_from_numpy():
+    trained = training.fit(white_maps(), **QUICK)
+    kappa = white_maps()["kappa"].values[:4]
+    plain = {"n_gal": 30.0, "sigma_e": 0.0, "smoothing": 4.0}
+    arrays = {"n_gal": [np.float64(30.0)], "sigma_e": np.float64(0.0), "smoothing": np.float64(4.0)}
+    asked = [training.predictions(trained, kappa, side=1.0, **look, seed=2) for look in (plain, arrays)]
+    np.testing.assert_array_equal(*asked)
+
+
 def test_a_pass_takes_every_map_once_and_the_next_in_another_order():
     order = [np.asarray(training.batches.order(12, 4, key())(n)) for n in range(6)]
     first, second = np.concatenate(order[:3]), np.concatenate(order[3:])

@@ -19,14 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
 from wlbook import degradation, draws, loop, random
 from wlbook.batches import check_finite
 from wlbook.conditioned import Conditioned
 from wlbook.draws import Drawn, Ladder
-from wlbook.layers import filter_compiled
+from wlbook.layers import by_value, filter_compiled
 from wlbook.lessons import lesson, spread
 from wlbook.loop import Settings
 from wlbook.progress import progress
@@ -270,7 +269,7 @@ def predictions(
     ladder, factor = amortised.ladder, amortised.coarsen
     read = [ladder.read(spec, tuple(redshifts)) for spec in specs]
     told = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing, "factor": factor}
-    look = Partial(observe, pixel=60 * side / kappa.shape[-1], **told)
+    look = by_value(functools.partial(observe, pixel=60 * side / kappa.shape[-1], **told))
     stream, bare = random.key(seed, "noise"), dataclasses.replace(amortised, history={})
     names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
     size, found = min(batch, len(kappa)), np.zeros((len(specs), len(kappa), 2), np.float32)

@@ -294,7 +294,14 @@ def filter_compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def by_value(function: Any) -> Any:
-    """A partial function as one that equals another with the same arguments: `filter_compiled` then knows it again."""
+    """A partial function as one that equals another with the same arguments: `filter_compiled` then knows it again.
+
+    Numbers stay numbers, also those that come as arrays: what is done may depend on them. Images are traced.
+    """
+    if isinstance(function, np.ndarray | np.generic | Array) and np.ndim(function) < 2:
+        return np.asarray(function).tolist()
+    if isinstance(function, list | tuple):
+        return [by_value(one) for one in function]
     if not isinstance(function, functools.partial):
         return function
     named = {name: by_value(value) for name, value in function.keywords.items()}

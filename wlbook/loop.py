@@ -2,7 +2,8 @@
 
 How the loop runs is chosen by the device in one place, `suited`. On a CPU a convolution inside `lax.scan`, or under
 `vmap` over the weights, loses its fast kernel (5 to 20 times slower), so one step is compiled, with its members one
-after the other, and called from a Python loop. On an accelerator many steps run in one call and the members side by
+after the other, and called from a Python loop: what is shown first, then what is learnt from it, which all trainings
+alike share. On an accelerator many steps run in one call and the members side by
 side. The batch is split over all devices.
 
 What a step does depends on the step's number and the member's key alone: that is why a resumed run ends in the same
@@ -196,7 +197,7 @@ class _Trainer:
         self.fixed = eqx.filter(parted[0][0], eqx.is_inexact_array, inverse=True)
         # Copies: a step gives its arguments' memory away.
         self.fresh = [(jax.tree.map(jnp.array, eqx.filter(model, eqx.is_inexact_array)), s) for model, s in parted]
-        self.learn = _learner(settings, self.fixed, way)
+        self.learn = _shared(_learner, settings, self.fixed, way)
         if way.scan == 1:
             self.see, self.advance = layers.compiled(self.see), self._one_step
         else:
@@ -280,6 +281,13 @@ def _model(fixed: Any, member: Any) -> Any:
     return network.frozen(eqx.combine(member["weights"], fixed), member["statistics"])
 
 
+def _shared(make: Any, *arguments: Any) -> Callable[..., Any]:
+    """What `make` made of equal arguments before; a network that holds arrays of its own is made for anew."""
+    if any(eqx.is_array(leaf) for leaf in jax.tree.leaves(arguments)):
+        return make.__wrapped__(*arguments)
+    return make(*arguments)
+
+
 @functools.lru_cache(maxsize=64)
 def _learner(settings: Settings, fixed: Any, way: Way) -> Callable[..., Any]:
     """From members and what they are shown to members and losses: one program for all trainings alike.
@@ -340,7 +348,7 @@ class _HeldOut:
 
             return _over(trainer.way, shown, trainer.keys)
 
-        self.see, self.asked = see, _asked(trainer.fixed, trainer.way)
+        self.see, self.asked = see, _shared(_asked, trainer.fixed, trainer.way)
 
     def __call__(self, members: Any) -> np.ndarray:
         """The loss of each member."""

@@ -357,7 +357,7 @@ def predictions(
         factor=trained.coarsen,
         mask=mask,
     )
-    return _batched(without_history(trained), layers.by_value(look), kappa, random.key(seed, "noise"), copies, batch)
+    return _batched(trained, layers.by_value(look), kappa, random.key(seed, "noise"), copies, batch)
 
 
 def r_squared(
@@ -383,6 +383,7 @@ def _batched(model: Any, look: Any, kappa, stream: Any, copies: int, batch: int)
     if not 1 <= copies <= 8:
         raise ValueError(f"copies = {copies}: must be 1 <= copies <= 8")
     check_finite("kappa", kappa)
+    model = without_history(model)
     names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
     size, done = min(batch, len(kappa)), []
     for start in progress(range(0, len(kappa), size), "predicting", unit="batch"):
