@@ -464,16 +464,12 @@ trained = f"networks of {steps} steps, {n_seeds} for each degradation and {n_see
 for claim in (*tests, "b5-shuffled-pixels"):
     ours, verdict = "not tested in this run", "not tested"
     if claim in found:
-        (top, bottom), known_claim = found[claim], claims.load()[claim]
-        value, error = information.ratio(top, bottom)
-        whole = not bottom.limited and not retrained["none"].limited
-        at_most = whole and top.limited  # its region ends at our own design, and is larger than that
-        ours = f"{'at most ' * at_most}{value:.2f} ± {error:.2f}"
-        if not (whole and (not at_most or known_claim.low <= 0 <= known_claim.high - value - error)):
-            error = np.inf  # areas that end there judge nothing but an upper bound
+        known_claim, ends = claims.load()[claim], any(one.limited for one in found[claim])
+        value, error, at_most = information.judged(*found[claim], low=known_claim.low, high=known_claim.high)
+        ours = f"{'at most ' * at_most}{value:.2f} ± {information.ratio(*found[claim])[1]:.2f}"
         verdict = claims.verdict(known_claim, value, error)
-        ending = "; regions end at the design's edge" * (top.limited or not whole)
-        claims.record(claim, value, error, detail=f"{'at most this; ' * at_most}{trained}{ending}")
+        detail = f"{'at most this; ' * at_most}{trained}" + "; regions end at the design's edge" * ends
+        claims.record(claim, value, error, detail=detail)
     glue(f"degradation-{claim}", ours, display=False)
     glue(f"degradation-{claim}-verdict", verdict, display=False)
 

@@ -117,3 +117,23 @@ def test_a_measured_step_takes_time_and_uses_the_observation():
 
     took = prices.step_seconds(lambda kappa: kappa.mean((1, 2)), observe, np.ones((4, 1, 8, 8)), batch=6)
     assert 0 < took < 5 and seen[0] == (6, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("limited", "low", "high", "error", "at_most"),
+    [
+        ((False, False), 0.9, 1.1, 0.5 * np.hypot(0.1, 0.2), False),
+        ((True, False), 0.0, 0.7, 0.5 * np.hypot(0.1, 0.2), True),  # at most 0.5 + 0.11 < 0.7
+        ((True, False), 0.0, 0.6, np.inf, True),
+        ((True, False), 0.4, 1.1, np.inf, True),  # it may lie below 0.4
+        ((False, True), 0.0, 1.0, np.inf, False),
+        ((True, True), 0.0, 1.0, np.inf, False),
+    ],
+)
+def test_a_region_that_ends_at_the_design_bounds_a_ratio_from_above(limited, low, high, error, at_most):
+    def left(value, relative, ends):
+        merits = np.array([value, 1.0])
+        return information.Left(merits, relative * merits, relative * merits, merits[None], ends)
+
+    found = information.judged(left(1.0, 0.1, limited[0]), left(2.0, 0.2, limited[1]), low=low, high=high)
+    assert found == (0.5, pytest.approx(error), at_most)

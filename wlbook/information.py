@@ -204,6 +204,21 @@ def ratio(one: Left, two: Left) -> tuple[float, float]:
     return value, value * float(np.hypot(one.error[0] / one.value[0], two.error[0] / two.value[0]))
 
 
+def judged(one: Left, two: Left, *, low: float, high: float) -> tuple[float, float, bool]:
+    """The ratio of two figures of merit for a claim that it lies between `low` and `high`.
+
+    A region that ends at the edge of the design is larger than its area says. If it is that of `one`, the ratio is an
+    upper limit, which can bear out a claim of "at most" and nothing else; if it is that of `two`, nothing is known.
+
+    Returns:
+        ratio, error (infinite for a ratio that judges nothing), and whether it is an upper limit.
+    """
+    value, error = ratio(one, two)
+    at_most = one.limited and not two.limited
+    usable = not two.limited and (not one.limited or low <= 0 <= high - value - error)
+    return value, error if usable else np.inf, at_most
+
+
 def nonlinear_ell(redshift: float) -> float:
     """The multipole at which structures at a redshift become non-linear: k^3 P(k) / (2 pi^2) = 1 in linear theory."""
     wave_numbers = np.geomspace(0.01, 10.0, 200)
