@@ -225,7 +225,7 @@ _ = bottom.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
 # A box of another size cannot hold the same waves. So the last rung compares the mean of {glue:text}`data-wider-boxes`
 # wider boxes with that of the fiducial boxes above, and its errors come from how much boxes differ.
 
-# %% mystnb={"image": {"alt": "Ratio of power spectra to that of the book's own setting, one line for each change, trusted ell marked"}, "figure": {"name": "fig-data-ladder", "caption": "Power spectrum of one fiducial box's maps with one thing changed, over that of the same box as in the book. With errors: means over several boxes, wider against as wide as in the book. Dashed: the trusted ell. Shaded: 5 %."}}
+# %%
 affordable = [name for name, change in ladder.RUNGS.items() if particles * change.get("particles", 1) <= finest]
 names = [name for name in list(ladder.RUNGS)[:rungs] if simulated and name in affordable]
 steps_of = {}
@@ -241,6 +241,8 @@ wide = []
 if names and rungs > len(ladder.RUNGS) and n_fiducial > 1:
     others = [one_box | {"seed": int(number)} for number in boxes[of_fiducial]]
     wide = list(two_at_a_time(lambda one: store.make(ladder.rung, name=ladder.WIDER, **climb | {"box": one}), others))
+
+# %% mystnb={"image": {"alt": "Ratio of power spectra to that of the book's own setting, one line for each change, trusted ell marked"}, "figure": {"name": "fig-data-ladder", "caption": "Power spectrum of one fiducial box's maps with one thing changed, over that of the same box as in the book. With errors: means over several boxes, wider against as wide as in the book. Dashed: the trusted ell. Shaded: 5 %."}}
 figure, axis = plt.subplots(figsize=(6.4, 3.6))
 for name in names:
     _ = axis.plot(ell, steps_of[name] / steps_of["as in the book"], marker=".", label=name)
