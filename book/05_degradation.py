@@ -31,7 +31,8 @@ n_gal = 30.0  # galaxies per area in each bin [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # total intrinsic ellipticity dispersion; 0 <= sigma_e <= 2
 smoothing = 1.0  # Gaussian smoothing after noise and degradation [arcmin]; 0 <= smoothing <= 60
 coarsen = 2  # pixels averaged along each side before the degradation; 1 <= coarsen <= 4
-width = 16  # channels of the network's first layer; 1 <= width <= 32
+width = 16  # channels of the network's first wide layer; 1 <= width <= 32
+heights = 8  # ramps that look at each pixel alone before that layer, for each bin; 0 <= heights <= 32
 steps = 400  # training steps of each network; 1 <= steps
 amortised_steps = 1000  # training steps of the one network for all; 1 <= amortised_steps
 tuning_steps = 60  # further steps of that network under one degradation; 1 <= tuning_steps
@@ -167,20 +168,25 @@ _ = axis.legend(fontsize="small")
 #   the network is told which. One training gives the whole curve.
 # - *Tuned*: the amortised network, trained on for a few steps under one degradation.
 #
+# All of them have something that chapter 3's network lacks: `heights` ramps, each rising from a {term}`kappa` of its own,
+# that look at every pixel alone, in front of the other layers. A layer that begins by adding up 25 pixels has lost
+# much of their histogram before it can use it, and on shuffled maps the histogram is all there is. The averages of the
+# ramps tell it. They go to the end of the network directly, beside what the other layers find.
+#
 # Two small dense networks check the large ones. The *spectra {term}`twin`* is shown all power spectra of the same noisy degraded
 # maps, and the *histogram twin* the histogram of their pixels. On maps with random phases the first knows all there is to
 # know; on shuffled maps the second does. A network that does better is wrong.
 
 # %%
 observation["smoothing"] = smoothing
+shape = {"width": width, "heights": heights}
 common = {"data": data, "batch": batch, "learning_rate": learning_rate, "coarsen": coarsen, **observation}
-wanted = {}
+one = common | shape | {"steps": amortised_steps, "seed": seed, "noise_after": extra}
+wanted = {("amortised", "all", 0): Work(amortised.fit, one, amortised_steps)}
 for spec in specifications:
     for number in range(n_seeds + (spec == "none")):
-        inputs = common | {"width": width, "steps": steps, "seed": seed + number, "transform": transform(spec)}
+        inputs = common | shape | {"steps": steps, "seed": seed + number, "transform": transform(spec)}
         wanted["retrained", spec, number] = Work(training.fit, inputs, steps)
-one = common | {"width": width, "steps": amortised_steps, "seed": seed, "noise_after": extra}
-wanted["amortised", "all", 0] = Work(amortised.fit, one, amortised_steps)
 
 # %%
 twin = {"data": data, "coarsen": coarsen, "seed": seed, "steps": 3 * steps, "batch": batch}
@@ -198,7 +204,7 @@ wanted["histogram twin", "none", 0] = Work(
 
 # %% tags=["nbval-ignore-output"]
 taught = lessons.lesson(data, coarsen=coarsen, **observation)
-fresh = network.make("Compact", bins=bins, width=width, key=random.key(seed, "price"))
+fresh = network.make("Compact", bins=bins, **shape, key=random.key(seed, "price"))
 step = partial(prices.step_seconds, fresh, partial(taught.look, transform=transform("none")), taught.kappa, batch=batch)
 line = prices.told(store, list(wanted.values()), step, side_by_side=2)
 note(line)
@@ -543,6 +549,21 @@ for claim in (*tests, "b5-shuffled-pixels"):
 #
 # A hole at the mean is itself a signal: the network can count holes, and their number is the number of high pixels.
 # Values from the same histogram hide the holes, so what is lost then is what the high pixels really held.
+# ```
+#
+# ```{exercise} A network that cannot read a histogram
+# :label: degradation-ramps
+#
+# Run `wlbook run 05_degradation -p heights=0 -p steps=1200` and the same with `heights=8`. What happens to the exact
+# check of shuffled maps, and to the reference? Which of the two was the cause of the low one-point share?
+# ```
+#
+# ```{solution} degradation-ramps
+# :class: dropdown
+#
+# Without ramps the network falls behind the histogram twin on shuffled maps, and the reference loses too: the
+# information was there, and this network did not read it. A degradation measures what *a network* can do with what is left.
+# Only a check that knows the right answer tells you whether that is what the maps hold.
 # ```
 #
 # ```{exercise} What must shuffling leave?

@@ -24,7 +24,7 @@ SPECS = [
 
 @pytest.fixture(scope="module")
 def trained() -> amortised.Amortised:
-    return amortised.fit(lessons_data.data(), width=2, steps=6, batch=8, seed=2)
+    return amortised.fit(lessons_data.data(), width=2, heights=2, steps=6, batch=8, seed=2)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -153,6 +153,38 @@ def test_weights_follow_the_key():
     assert not np.array_equal(one["layers[1].weight"], other["layers[1].weight"])
 
 
+def test_ramps_start_at_their_heights_and_look_at_one_bin_and_one_pixel():
+    model, maps = network.Compact(bins=2, width=2, heights=6, key=key()), image(2, 16, 16)
+    seen = network.run(model.layers[:3], maps)
+    for number, start in enumerate(np.linspace(-2, 3, 6)):
+        sign = (-1) ** number
+        for place in (0, 1):
+            expected = np.maximum(sign * (np.asarray(maps[place]) - start), 0)
+            np.testing.assert_allclose(seen[..., 6 * place + number], expected, atol=1e-6)
+
+
+def test_averages_of_the_ramps_reach_the_end_beside_what_the_convolutions_find():
+    model, maps = network.Compact(bins=2, width=4, heights=3, key=key()), image(2, 16, 16)
+    ramps, row = network.run(model.layers[:3], maps), network.run(model.layers[:4], maps)
+    assert row.shape == (4 * 4 + 2 * 3,)
+    np.testing.assert_allclose(row[-6:], ramps.mean(axis=(0, 1)), rtol=1e-6)
+    moved = jax.random.permutation(key(1), maps.reshape(2, -1), axis=1).reshape(maps.shape)
+    other = network.run(model.layers[:4], moved)
+    np.testing.assert_allclose(other[-6:], row[-6:], rtol=1e-5)  # the histogram is the same
+    assert not np.allclose(other[:-6], row[:-6], rtol=0.01)
+
+
+def test_table_lists_branches_and_counts_their_weights_once():
+    model = network.Compact(bins=2, width=4, heights=3, key=key())
+    rows = network.table(model, 32)
+    assert sum(row.weights for row in rows) == network.count_weights(model)
+    (row,) = (row for row in rows if row.kind == "Beside")
+    assert (row.depth, row.shape, row.receptive_field) == (0, (22,), -1)
+    plain = network.table(network.Compact(bins=6, width=4, key=key()), 32)
+    inside = [row for row in rows if row.depth > 0]
+    assert [(row.kind, row.shape) for row in inside[:-1]] == [(row.kind, row.shape) for row in plain[1:-1]]
+
+
 # Ribli18
 
 
@@ -340,6 +372,7 @@ def test_table_tells_shapes_and_weights_of_the_model_itself():
         ({"bins": 0}, "^bins = 0: must be 1 <= bins <= 64$"),
         ({"outputs": 0}, "^outputs = 0: must be 1 <= outputs"),
         ({"width": 33}, "^width = 33: must be 1 <= width <= 32$"),
+        ({"heights": 33}, "^heights = 33: must be 0 <= heights <= 32$"),
     ],
 )
 def test_bad_sizes_are_named(arguments, message):
@@ -357,6 +390,8 @@ def test_maps_too_small_for_any_block_are_named():
 def test_unknown_things_are_named():
     with pytest.raises(ValueError, match=r'^architecture = "Huge": must be one of Compact, Ribli18, DeepLSS$'):
         network.make("Huge", key=key())
+    with pytest.raises(ValueError, match=r"^heights: not an argument of Ribli18$"):
+        network.make("Ribli18", heights=8, pixels=64, key=key())
 
     class Odd(eqx.Module):
         layers: tuple = (eqx.nn.Lambda(jnp.tanh),)

@@ -133,6 +133,15 @@ def test_a_residual_sum_shares_by_identity_and_branch():
     close(saliency.lrp(model, pixels(2, -1), 0, rule="alpha-beta"), pixels(12, -6))
 
 
+def test_a_row_of_branches_adds_up_what_they_hand_down():
+    # Branches 2 x and relu(x), averaged over x = (4, -2): 2 and 2. Output 3 x 2 + 5 x 2 = 16.
+    twice = eqx.tree_at(lambda one: one.weight, network.Convolution(1, 1, 1, key=key()), jnp.full((1, 1, 1, 1), 2.0))
+    row = network.Beside(((twice, network.GlobalAverage()), (network.ReLU(), network.GlobalAverage())))
+    model = Net((network.ChannelsLast(), row, dense([[3.0], [5.0]])))
+    # 6 is shared as 12 and -6; 10 is pixel 1's alone.
+    close(saliency.lrp(model, pixels(4, -2), 0), pixels(12 + 10, -6))
+
+
 def test_scales_pass_relevance_on_and_trained_networks_are_explained_from_their_mean():
     model = Net((network.Scale(jnp.float32(0.1)), *TWO.layers, network.Scale(jnp.array([5.0]))))
     close(saliency.lrp(model, X, 0), pixels(3, 0), atol=1e-4)  # epsilon weighs more where numbers are small

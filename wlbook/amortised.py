@@ -60,7 +60,7 @@ class Amortised(eqx.Module):
         model: the network.
         input_scale, target_mean, target_scale, history, coarsen: as in `Trained`.
         ladder: the degradations.
-        settings: bins and width of the network, to make it again.
+        width, heights: of the network, to make it again.
     """
 
     model: Conditioned
@@ -70,6 +70,7 @@ class Amortised(eqx.Module):
     history: dict[str, np.ndarray]
     ladder: Ladder = eqx.field(static=True)
     width: int = eqx.field(static=True)
+    heights: int = eqx.field(static=True, default=0)
     coarsen: int = eqx.field(static=True, default=1)
 
     def at(self, spec: str, redshifts: tuple[float, ...] = ()) -> Trained:
@@ -88,7 +89,8 @@ class Amortised(eqx.Module):
         scales = ("input_scale", "target_mean", "target_scale")
         described = {name: np.asarray(getattr(self, name)).tolist() for name in scales}
         described |= {"history": {name: values.tolist() for name, values in self.history.items()}}
-        described |= {"ladder": dataclasses.asdict(self.ladder), "width": self.width, "coarsen": self.coarsen}
+        described |= {"ladder": dataclasses.asdict(self.ladder), "coarsen": self.coarsen}
+        described |= {"width": self.width, "heights": self.heights}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "amortised.json").write_text(json.dumps(described))
         eqx.tree_serialise_leaves(folder / "weights.eqx", self.model)
@@ -98,7 +100,7 @@ class Amortised(eqx.Module):
         """Read what `save` wrote."""
         stored = json.loads((folder / "amortised.json").read_text())
         ladder = Ladder(**{**stored["ladder"], "power": tuple(stored["ladder"]["power"])})
-        make = functools.partial(_fresh, ladder, stored["width"], jax.random.key(0))
+        make = functools.partial(_fresh, ladder, stored["width"], stored["heights"], jax.random.key(0))
         return cls(
             model=eqx.tree_deserialise_leaves(folder / "weights.eqx", eqx.filter_eval_shape(make)),
             input_scale=jnp.float32(stored["input_scale"]),
@@ -107,18 +109,20 @@ class Amortised(eqx.Module):
             history={name: np.asarray(values) for name, values in stored["history"].items()},
             ladder=ladder,
             width=stored["width"],
+            heights=stored["heights"],
             coarsen=stored["coarsen"],
         )
 
 
-def _fresh(ladder: Ladder, width: int, key: Key[Array, ""]) -> Conditioned:
-    return Conditioned(bins=ladder.bins, told=ladder.numbers, width=width, key=key)
+def _fresh(ladder: Ladder, width: int, heights: int, key: Key[Array, ""]) -> Conditioned:
+    return Conditioned(bins=ladder.bins, told=ladder.numbers, width=width, heights=heights, key=key)
 
 
 def fit(
     data: xr.Dataset,
     *,
     width: int = 16,
+    heights: int = 0,
     steps: int = 1500,
     batch: int = 32,
     learning_rate: float | None = None,
@@ -134,7 +138,7 @@ def fit(
 
     Args:
         data: maps with their parameters, as `maps.make` returns them.
-        width: channels of the network's first layer.
+        width, heights: as in `network.Compact`.
         steps: optimiser steps.
         batch: maps in a step, each with a degradation of its own.
         learning_rate: peak learning rate; None is the recipe's own.
@@ -160,7 +164,7 @@ def fit(
         return _shown(taught.look, ladder, drawn, noise_after, scale, kappa, key)
 
     ((model, history),) = loop.run(
-        [_fresh(ladder, width, random.key(seed, "weights"))],
+        [_fresh(ladder, width, heights, random.key(seed, "weights"))],
         taught.kappa,
         taught.targets,
         Settings(steps, batch, learning_rate),
@@ -171,7 +175,7 @@ def fit(
         keys=[random.key(seed, "training")],
     )
     targets = jnp.asarray(taught.mean, jnp.float32), jnp.asarray(taught.scale, jnp.float32)
-    return Amortised(model, jnp.float32(scale), *targets, history, ladder, width, coarsen)
+    return Amortised(model, jnp.float32(scale), *targets, history, ladder, width, heights, coarsen)
 
 
 def tuned(

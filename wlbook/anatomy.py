@@ -14,6 +14,7 @@ from wlbook.layers import (
     Affine,
     AveragePool,
     BatchNorm,
+    Beside,
     ChannelsLast,
     Convolution,
     Dense,
@@ -52,7 +53,7 @@ class Row:
     Attributes:
         kind: class of the layer.
         text: what to write beside it, for example `3 x 3, 32`.
-        depth: 0 for the trunk, 1 inside a residual block.
+        depth: 0 for the trunk, 1 inside a residual block or a branch.
         shape: of the layer's output, `(y, x, channel)` or `(channel,)`.
         weights: trainable numbers.
         receptive_field: side of the square of input pixels that one output pixel sees [pixels]; -1 is the whole map.
@@ -144,6 +145,9 @@ def _walk(
             field, step = field + (layer.size - 1) * step, step * layer.size
         elif isinstance(layer, Residual):
             inner, _, field, _ = _walk(layer.layers, shape, field, step, depth + 1)
+        elif isinstance(layer, Beside):
+            inner = [row for branch in layer.branches for row in _walk(branch, shape, field, step, depth + 1)[0]]
+            field = -1
         elif isinstance(layer, GlobalAverage | Flatten):
             field = -1
         elif isinstance(layer, Dense):

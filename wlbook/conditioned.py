@@ -1,6 +1,7 @@
 """A network that is told something with its map."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from wlbook import network
-from wlbook.network import Compact, Convolution, Dense, GlobalAverage, ReLU, Residual
+from wlbook.network import Beside, Compact, Convolution, Dense, GlobalAverage, ReLU, Residual
 
 
 class Conditioned(eqx.Module):
@@ -30,13 +31,23 @@ class Conditioned(eqx.Module):
     films: tuple[Dense, ...]
     told: int = eqx.field(static=True)
 
-    def __init__(self, *, bins: int, told: int, width: int, outputs: int = 2, inner: int = 32, key: Key[Array, ""]):
+    def __init__(
+        self,
+        *,
+        bins: int,
+        told: int,
+        width: int,
+        heights: int = 0,
+        outputs: int = 2,
+        inner: int = 32,
+        key: Key[Array, ""],
+    ):
         """Draw the initial weights.
 
         Args:
             bins: tomographic bins of a map, >= 1.
             told: numbers it is told, >= 1.
-            width: channels of the first layer, as in `Compact`.
+            width, heights: as in `Compact`.
             outputs: numbers to predict, >= 1.
             inner: length of the embedding.
             key: of the initial weights.
@@ -46,15 +57,11 @@ class Conditioned(eqx.Module):
         """
         first, *others = jax.random.split(key, 20)
         keys = iter(others)
-        self.base, self.told = Compact(bins=bins, outputs=outputs, width=width, key=first), told
+        self.base, self.told = Compact(bins=bins, outputs=outputs, width=width, heights=heights, key=first), told
         dense = (Dense(told, inner, gain=math.sqrt(2), key=next(keys)), Dense(inner, inner, key=next(keys)))
         self.embedding = (dense[0], ReLU(), dense[1], ReLU())
-        films, channels = [], bins
-        for layer in self.base.layers:
-            channels = layer.weight.shape[-1] if isinstance(layer, Convolution) else channels
-            if _is_stage(layer):
-                films.append(Dense(inner, 2 * channels, gain=0.1, key=next(keys)))
-        self.films = tuple(films)
+        stages = _stages(self.base.layers, bins)
+        self.films = tuple(Dense(inner, 2 * channels, gain=0.1, key=next(keys)) for channels in stages)
 
     def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, " output"]:
         """Predict from one map with what is told behind it."""
@@ -62,15 +69,29 @@ class Conditioned(eqx.Module):
         if kappa.shape[0] != bins + self.told:
             raise ValueError(f"kappa has {kappa.shape[0]} bins: must be {bins} and the {self.told} numbers told")
         vector = network.run(self.embedding, jnp.asarray(kappa)[bins:, 0, 0])
-        image: Any = kappa[:bins]
-        films = iter(self.films)
-        for layer in self.base.layers:
-            image = layer(image)
-            if _is_stage(layer):
-                scale, shift = jnp.split(next(films)(vector), 2)
-                image = image * (1 + scale) + shift
-        return image
+        return _filmed(self.base.layers, kappa[:bins], iter(self.films), vector)
 
 
-def _is_stage(layer: Any) -> bool:
-    return isinstance(layer, Convolution | Residual | GlobalAverage)
+def _stages(layers: network.Layers, channels: int) -> list[int]:
+    """The channels behind each stage, in order, of layers that are given this many."""
+    found = []
+    for layer in layers:
+        if isinstance(layer, Beside):
+            for branch in layer.branches:
+                found += _stages(branch, channels)
+        channels = layer.weight.shape[-1] if isinstance(layer, Convolution) else channels
+        found += [channels] if isinstance(layer, Convolution | Residual | GlobalAverage) else []
+    return found
+
+
+def _filmed(layers: network.Layers, image: Any, films: Iterator[Dense], vector: Array) -> Any:
+    """Apply layers in order, and behind each stage its scale and shift."""
+    for layer in layers:
+        if isinstance(layer, Beside):
+            image = jnp.concatenate([_filmed(branch, image, films, vector) for branch in layer.branches])
+            continue
+        image = layer(image)
+        if isinstance(layer, Convolution | Residual | GlobalAverage):
+            scale, shift = jnp.split(next(films)(vector), 2)
+            image = image * (1 + scale) + shift
+    return image

@@ -126,7 +126,11 @@ class Ladder:
     def apply(
         self, kappa: Float[Array, "map bin y x"], drawn: Drawn, *, key: Key[Array, ""]
     ) -> Float[Array, "map bin y x"]:
-        """Each map with its own degradation; summed bins stand in every bin, divided by their number."""
+        """Each map with its own degradation; summed bins stand in every bin, divided by their number.
+
+        Maps of one call share their permutation if they are shuffled: sorting is the dearest step of all.
+        """
+        together = kappa.reshape(1, -1, *kappa.shape[-2:])
         first, second = (numbers[:, None, None, None] for numbers in (drawn.first, drawn.second))
         degraded = {
             "none": lambda: kappa,
@@ -134,7 +138,7 @@ class Ladder:
             "high_pass": lambda: degradation.high_pass(kappa, first, side=self.side),
             "keep_kappa": lambda: degradation.keep_kappa(kappa, first, second),
             "remove_kappa": lambda: degradation.remove_kappa(kappa, first, second),
-            "shuffle_pixels": lambda: degradation.shuffle_pixels(kappa, key=key),
+            "shuffle_pixels": lambda: degradation.shuffle_pixels(together, key=key).reshape(kappa.shape),
             "randomize_phases": lambda: degradation.randomize_phases(kappa, key=key),
             "sum_bins": lambda: jnp.broadcast_to(degradation.sum_bins(kappa) / self.bins, kappa.shape),
         }

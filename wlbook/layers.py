@@ -233,6 +233,16 @@ class Residual(eqx.Module):
         return image + run(self.layers, image)
 
 
+class Beside(eqx.Module):
+    """Branches that are all given the same image, and whose vectors are put in a row."""
+
+    branches: tuple[Layers, ...]
+
+    def __call__(self, image: Float[Array, "y x channel"]) -> Float[Array, " feature"]:
+        """Run all branches."""
+        return jnp.concatenate([run(branch, image) for branch in self.branches])
+
+
 class GlobalAverage(eqx.Module):
     """The mean of every channel over the image: what remains is a statistic of the map, whatever the map's size."""
 

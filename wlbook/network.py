@@ -6,11 +6,13 @@ one map `[bin, y, x]`, and answer with one vector; `vmap` makes that a batch.
 """
 
 import abc
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -20,6 +22,7 @@ from wlbook.layers import (
     Affine,
     AveragePool,
     BatchNorm,
+    Beside,
     ChannelsLast,
     Convolution,
     Dense,
@@ -39,6 +42,7 @@ __all__ = [
     "Affine",
     "AveragePool",
     "BatchNorm",
+    "Beside",
     "ChannelsLast",
     "Compact",
     "Convolution",
@@ -110,28 +114,38 @@ class Compact(Network):
     A 5 x 5 convolution of stride 2, then three stages of one widening convolution and one residual block, with 2 x 2
     average pools between them, a global average and a dense layer. No batch statistics: a map's output depends on
     that map alone. Any map of at least `smallest` pixels a side is accepted.
+
+    The first convolution mixes pixels before anything non-linear is done to them, and so reads single pixels badly.
+    With `heights` each pixel is first looked at alone: a layer of ramps, each rising from its own height upwards or
+    downwards. The averages of the ramps tell the histogram. They are handed to the end beside what the convolutions
+    find, and there a hidden layer weighs both.
     """
 
+    heights: int = eqx.field(static=True)
     smallest: ClassVar[int] = 16
     widest: ClassVar[int] = 32
 
-    def __init__(self, *, bins: int = 1, outputs: int = 2, width: int = 16, key: Key[Array, ""]):
+    def __init__(self, *, bins: int = 1, outputs: int = 2, width: int = 16, heights: int = 0, key: Key[Array, ""]):
         """Draw the initial weights.
 
         Args:
             bins: tomographic bins of a map, >= 1.
             outputs: numbers to predict, >= 1.
-            width: channels of the first layer, 1 <= width <= 32; later stages have 2 and 4 times as many.
+            width: channels of the first wide layer, 1 <= width <= 32; later stages have 2 and 4 times as many.
+            heights: ramps for each bin, 0 <= heights <= 32; they start from -2 to 3 in what the network is shown
+                (standard deviations of the maps), and learn like all else. 0 is no such layer.
             key: of the initial weights.
 
         Raises:
             ValueError: naming the argument that is out of range.
         """
         self._settle(bins=bins, outputs=outputs, width=width)
+        if not 0 <= heights <= 32:
+            raise ValueError(f"heights = {heights}: must be 0 <= heights <= 32")
+        self.heights = heights
         keys = iter(jax.random.split(key, 10))
-        self.layers = (
-            ChannelsLast(),
-            Convolution(bins, width, 5, stride=2, key=next(keys)),
+        spatial = (
+            Convolution(bins * max(1, heights), width, 5, stride=2, key=next(keys)),
             ReLU(),
             AveragePool(2),
             Convolution(width, 2 * width, 3, key=next(keys)),
@@ -144,8 +158,14 @@ class Compact(Network):
             _block(4 * width, 3, keys),
             ReLU(),
             GlobalAverage(),
-            Dense(4 * width, outputs, gain=0.1, key=next(keys)),
         )
+        if heights:
+            both = Beside((spatial, (GlobalAverage(),)))
+            hidden = Dense(4 * width + bins * heights, 64, gain=math.sqrt(2), key=next(keys))
+            last = Dense(64, outputs, gain=0.1, key=next(keys))
+            self.layers = (ChannelsLast(), _ramps(bins, heights), ReLU(), both, hidden, ReLU(), last)
+        else:
+            self.layers = (ChannelsLast(), *spatial, Dense(4 * width, outputs, gain=0.1, key=next(keys)))
 
     def check_pixels(self, y: int, x: int) -> None:
         """Raise ValueError for a map that the strides would use up."""
@@ -281,6 +301,15 @@ class DeepLSS(Network):
             raise ValueError(f"kappa is {y} x {x} pixels: this network was made for pixels = {self.pixels}")
 
 
+def _ramps(bins: int, heights: int) -> Convolution:
+    """A 1 x 1 convolution that measures each bin's pixels from several heights, by turns upwards and downwards."""
+    start, sign = np.linspace(-2.0, 3.0, heights), np.resize([1.0, -1.0], heights)
+    weight = np.einsum("ij,h->ijh", np.eye(bins), sign).reshape(1, 1, bins, bins * heights)
+    plain = Convolution(bins, bins * heights, 1, key=jax.random.key(0))
+    ours = jnp.asarray(weight, jnp.float32), jnp.asarray(np.tile(-sign * start, bins), jnp.float32)
+    return eqx.tree_at(lambda layer: (layer.weight, layer.bias), plain, ours)
+
+
 def _block(channels: int, kernel: int, keys: Iterator[Array]) -> Residual:
     # The last convolution of a branch starts near zero, so that the network starts shallow and deepens.
     inner = Convolution(channels, channels, kernel, key=next(keys))
@@ -307,7 +336,10 @@ def make(architecture: str, *, pixels: int | None = None, key: Key[Array, ""], *
     kind = NETWORKS[architecture]
     if "pixels" in kind.__dataclass_fields__:
         arguments["pixels"] = pixels
-    return kind(key=key, **{name: value for name, value in arguments.items() if value is not None})
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    if unknown := set(arguments) - set(kind.__dataclass_fields__):
+        raise ValueError(f"{', '.join(sorted(unknown))}: not an argument of {architecture}")
+    return kind(key=key, **arguments)
 
 
 # Batch statistics

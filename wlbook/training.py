@@ -151,6 +151,7 @@ def fit(
     *,
     architecture: str = "Compact",
     width: int | None = None,
+    heights: int | None = None,
     steps: int = 1500,
     batch: int = 32,
     learning_rate: float | None = None,
@@ -178,6 +179,7 @@ def fit(
         data: maps with their parameters, as `maps.make` returns them; they need not be loaded.
         architecture: a name in `network.NETWORKS`.
         width: channels of the network's first layer; None is the network's own.
+        heights: of `network.Compact`, which looks at single pixels first if it has any; None is the network's own.
         steps: optimiser steps.
         batch: maps in a step.
         learning_rate: peak learning rate; None is the recipe's own.
@@ -237,6 +239,7 @@ def _fit(
     *,
     architecture,
     width,
+    heights,
     n_gal,
     sigma_e,
     smoothing,
@@ -275,9 +278,12 @@ def _fit(
     if not (math.isfinite(spread) and spread > 0):
         raise ValueError(f"what the network is shown has standard deviation {spread}: must be finite and > 0")
     outputs = losses.outputs_for(settings["loss"], len(PARAMETERS))
-    shape = {"bins": shown.shape[1], "outputs": outputs, "width": width, "pixels": shown.shape[-1]}
+    shape = {"bins": shown.shape[1], "outputs": outputs, "width": width, "heights": heights}
     found = loop.run(
-        [network.make(architecture, **shape, key=random.key(seed, "weights")) for seed in seeds],
+        [
+            network.make(architecture, **shape, pixels=shown.shape[-1], key=random.key(seed, "weights"))
+            for seed in seeds
+        ],
         kappa,
         (targets - mean) / scale,
         Settings(**settings),

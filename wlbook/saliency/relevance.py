@@ -1,7 +1,7 @@
 """Attribution by relevance: an output's value is handed down layer by layer, and (nearly) nothing is lost on the way.
 
 The rules act on the model's own layers, which are only called, transposed and asked with other weights. A layer is
-known by its class, one of six kinds:
+known by its class, one of seven kinds:
 
 | kind | what it does to relevance | layers |
 |---|---|---|
@@ -11,6 +11,7 @@ known by its class, one of six kinds:
 | move | follows the values to where they came from | ChannelsLast, Flatten, First; ravel; eqx.nn.MaxPool |
 | affine | joins the layer with weights before it | Affine, which is a frozen BatchNorm |
 | sum | shares it between the identity and the branch | Residual |
+| row | adds up what each branch hands down for its part of the row | Beside |
 """
 
 import itertools
@@ -20,13 +21,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from wlbook import network
 from wlbook.saliency.question import Map, Model, Output, direction
 from wlbook.saliency.relus import is_relu
 
-KINDS = ("weights", "average", "pass", "move", "affine", "sum")
+KINDS = ("weights", "average", "pass", "move", "affine", "sum", "row")
 Bounds = tuple[float, float] | None
 
 _KINDS: dict[type, str] = {
@@ -51,6 +53,7 @@ _KINDS: dict[type, str] = {
     eqx.nn.MaxPool3d: "move",
     network.Affine: "affine",
     network.Residual: "sum",
+    network.Beside: "row",
 }
 _MOVES = (jnp.ravel, jnp.squeeze, jnp.transpose)
 
@@ -222,6 +225,8 @@ class _Rules(eqx.Module):
                 relevance = relevance * self._share(image * layer.weight, images[number + 1])
             elif kind == "sum":
                 relevance = self._sum(layer, image, relevance)
+            elif kind == "row":
+                relevance = self._row(layer, image, relevance)
             elif kind in ("weights", "average"):
                 pixels = kappa is not None and number == first and self.first != "same"
                 act = (self._w2 if self.first == "w2" else self._z_b) if pixels else self._linear
@@ -249,6 +254,11 @@ class _Rules(eqx.Module):
             up, down = self._signed(plus.sum(0), minus.sum(0), relevance)
             kept, given = plus * up + minus * down
         return kept + self.back(inner, image, given, None)
+
+    def _row(self, layer: Any, image: Array, relevance: Array) -> Array:
+        ends = np.cumsum([len(network.run(branch, image)) for branch in layer.branches])
+        parts = zip(layer.branches, jnp.split(relevance, ends[:-1]), strict=True)
+        return sum((self.back(branch, image, part, None) for branch, part in parts), jnp.zeros_like(image))
 
     def _signed(self, plus: Array, minus: Array, relevance: Array) -> tuple[Array, Array]:
         """Relevance for one unit of positive, and of negative, contribution to outputs with these sums of them."""
