@@ -234,11 +234,11 @@ class Residual(eqx.Module):
 
 
 class Beside(eqx.Module):
-    """Branches that are all given the same image, and whose vectors are put in a row."""
+    """Branches that are all given the same, and whose vectors are put in a row; a branch of no layers hands it on."""
 
     branches: tuple[Layers, ...]
 
-    def __call__(self, image: Float[Array, "y x channel"]) -> Float[Array, " feature"]:
+    def __call__(self, image: Float[Array, "*shape"]) -> Float[Array, " feature"]:
         """Run all branches."""
         return jnp.concatenate([run(branch, image) for branch in self.branches])
 

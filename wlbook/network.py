@@ -160,10 +160,12 @@ class Compact(Network):
             GlobalAverage(),
         )
         if heights:
+            features = 4 * width + bins * heights
             both = Beside((spatial, (GlobalAverage(),)))
-            hidden = Dense(4 * width + bins * heights, 64, gain=math.sqrt(2), key=next(keys))
-            last = Dense(64, outputs, gain=0.1, key=next(keys))
-            self.layers = (ChannelsLast(), _ramps(bins, heights), ReLU(), both, hidden, ReLU(), last)
+            # What the hidden layer sees also goes around it: should its ReLUs die, a linear network is left.
+            hidden = Beside(((Dense(features, 64, gain=math.sqrt(2), key=next(keys)), ReLU()), ()))
+            last = Dense(64 + features, outputs, gain=0.1, key=next(keys))
+            self.layers = (ChannelsLast(), _ramps(bins, heights), ReLU(), both, hidden, last)
         else:
             self.layers = (ChannelsLast(), *spatial, Dense(4 * width, outputs, gain=0.1, key=next(keys)))
 
