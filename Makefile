@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .uv/bin/uv
 BIN := .venv/bin
 export VIRTUAL_ENV := $(CURDIR)/.venv
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE  # without bytecode every page compiles its imports: 5 s each
 
 .PHONY: book test check pages references rivals lock clean help
 
