@@ -1,7 +1,8 @@
 import jax
 import numpy as np
+import pytest
 
-from wlbook.random import key
+from wlbook.random import key, normal
 
 
 def bits(stream):
@@ -18,3 +19,13 @@ def test_streams_of_neighbouring_names_are_not_correlated():
     draws = np.stack([jax.random.normal(key(7, "noise", index), (4096,)) for index in range(8)])
     correlation = np.corrcoef(draws) - np.eye(8)
     assert np.abs(correlation).max() < 5 / np.sqrt(4096)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5, 5, 8, 16), (3, 0), (2**18 + 1,)], ids=str)
+def test_normal_numbers_are_those_of_jax(shape):
+    np.testing.assert_array_equal(normal(key(7, "weights"), shape), jax.random.normal(key(7, "weights"), shape))
+
+
+def test_normal_numbers_can_be_drawn_in_a_compiled_function():
+    inside = jax.jit(lambda stream: normal(stream, (3, 4)))(key(7, "weights"))
+    np.testing.assert_array_equal(inside, normal(key(7, "weights"), (3, 4)))

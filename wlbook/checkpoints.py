@@ -6,7 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
 
@@ -48,4 +48,4 @@ def resume(folder: Path, initial: dict[str, Any]) -> dict[str, Any]:
 def finite(tree: PyTree) -> bool:
     """Whether every number in every array of `tree` is finite."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
-    return bool(jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves])))
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)

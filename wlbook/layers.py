@@ -18,6 +18,8 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
+from wlbook import random
+
 _FEW = 16  # inputs times the pixels of a stride's square
 BATCH_AXIS = "batch"  # the name of the vmapped axis over which BatchNorm takes its statistics
 
@@ -48,8 +50,8 @@ class Convolution(eqx.Module):
     ):
         """Draw the weights; `gain` multiplies them; `padding` is "SAME" or "VALID"."""
         scale = gain * math.sqrt(2.0 / (kernel * kernel * inputs))
-        self.weight = scale * jax.random.normal(key, (kernel, kernel, inputs, outputs))
-        self.bias = jnp.zeros(outputs)
+        self.weight = jnp.asarray(scale * random.normal(key, (kernel, kernel, inputs, outputs)))
+        self.bias = _zeros(outputs)
         self.stride, self.padding = stride, padding
 
     def __call__(self, image: Float[Array, "y x input"]) -> Float[Array, "y2 x2 output"]:
@@ -267,12 +269,16 @@ class Dense(eqx.Module):
 
     def __init__(self, inputs: int, outputs: int, *, gain: float = 1.0, key: Key[Array, ""]):
         """Draw the weights with variance gain^2 / inputs."""
-        self.weight = gain / math.sqrt(inputs) * jax.random.normal(key, (inputs, outputs))
-        self.bias = jnp.zeros(outputs)
+        self.weight = jnp.asarray(gain / math.sqrt(inputs) * random.normal(key, (inputs, outputs)))
+        self.bias = _zeros(outputs)
 
     def __call__(self, vector: Float[Array, " input"]) -> Float[Array, " output"]:
         """Multiply and shift."""
         return vector @ self.weight.astype(vector.dtype) + self.bias
+
+
+def _zeros(number: int) -> Array:
+    return jnp.asarray(np.zeros(number, np.float32))  # jnp.zeros is compiled anew for each number
 
 
 def run(layers: Sequence[Callable[[Any], Any]], image: Any) -> Any:

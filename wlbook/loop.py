@@ -195,8 +195,7 @@ class _Trainer:
         self.split = NamedSharding(mesh, PartitionSpec("map"))
         parted = [network.with_state(model) for model in models]
         self.fixed = eqx.filter(parted[0][0], eqx.is_inexact_array, inverse=True)
-        # Copies: a step gives its arguments' memory away.
-        self.fresh = [(jax.tree.map(jnp.array, eqx.filter(model, eqx.is_inexact_array)), s) for model, s in parted]
+        self.fresh = [(eqx.filter(model, eqx.is_inexact_array), statistics) for model, statistics in parted]
         self.learn = _shared(_learner, settings, self.fixed, way)
         if way.scan == 1:
             self.see, self.advance = layers.compiled(self.see), self._one_step
@@ -213,7 +212,8 @@ class _Trainer:
             {"weights": weights, "optimiser": self.settings.optimizer().init(weights), "statistics": statistics}
             for weights, statistics in self.fresh
         ]
-        stacked = self.place(_stack(members))
+        # NumPy stacks without a compilation for each shape, and copies: a step gives its arguments' memory away.
+        stacked = self.place(jax.tree.map(lambda *leaves: np.stack(leaves), *members))
         best = {"weights": stacked["weights"], "statistics": stacked["statistics"]}
         number = len(members)
         return {
@@ -235,7 +235,7 @@ class _Trainer:
         looked = checks <= done
         found = []
         for i in range(len(self.keys)):
-            member = jax.device_put(jax.tree.map(lambda leaf, i=i: leaf[i], members), self.way.devices[0])
+            member = jax.device_put(jax.tree.map(lambda leaf, i=i: np.asarray(leaf)[i], members), self.way.devices[0])
             history = {"step": np.arange(1, done + 1), "loss": state["loss"][i, :done]}
             if len(checks):
                 history |= {"held_out_step": checks[looked], "held_out_loss": state["held_out"][i, looked]}

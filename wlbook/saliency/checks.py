@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Float, Key
 from scipy import stats
 
-from wlbook import network
+from wlbook import network, random
 from wlbook.saliency.question import Map, Model, Output, answers, direction, many, over_maps
 from wlbook.saliency.relevance import walk, without_bias
 
@@ -37,7 +37,7 @@ def randomized(model: eqx.Module, depth: int, *, key: Key[Array, ""]) -> eqx.Mod
     if not 0 <= depth <= len(places):
         raise ValueError(f"depth = {depth}: must be 0 <= depth <= {len(places)}, the model's layers with weights")
     for i in places[len(places) - depth :]:
-        leaves[i] = leaves[i].std() * jax.random.normal(jax.random.fold_in(key, i), leaves[i].shape)
+        leaves[i] = leaves[i].std() * random.normal(jax.random.fold_in(key, i), leaves[i].shape)
     return jax.tree.unflatten(structure, leaves)
 
 
