@@ -126,7 +126,7 @@ class Ladder:
     def apply(
         self, kappa: Float[Array, "map bin y x"], drawn: Drawn, *, key: Key[Array, ""]
     ) -> Float[Array, "map bin y x"]:
-        """Each map with its own degradation; summed bins stand in every bin, divided by their number.
+        """Each map with its own degradation, or all with one; summed bins stand in every bin, divided by their number.
 
         Maps of one call share their permutation if they are shuffled: sorting is the dearest step of all.
         """
@@ -142,6 +142,8 @@ class Ladder:
             "randomize_phases": lambda: degradation.randomize_phases(kappa, key=key),
             "sum_bins": lambda: jnp.broadcast_to(degradation.sum_bins(kappa) / self.bins, kappa.shape),
         }
+        if len(drawn.kind) == 1:  # one for all maps: no other is worked out
+            return jax.lax.switch(drawn.kind[0], [degraded[kind] for kind in self.kinds])
         mine = [self._is(kind, drawn.kind)[:, None, None, None] for kind in self.kinds]
         return jnp.select(mine, [degraded[kind]() for kind in self.kinds])
 

@@ -395,19 +395,25 @@ def _batched(model: Any, look: Any, kappa, stream: Any, copies: int, batch: int)
     for start in progress(range(0, len(kappa), size), "predicting", unit="batch"):
         rows = np.arange(start, start + size) % len(kappa)  # the last batch is filled up: one shape, one compilation
         maps = jnp.asarray(kappa[rows], jnp.float32)
-        done.append(np.asarray(_answers(model, look, stream, copies, maps, names[rows])))
+        seen = maps if look is None else _seen(look, stream, maps, names[rows])
+        done.append(np.asarray(_answers(model, copies, seen)))
     return np.concatenate(done)[: len(kappa)]
 
 
 @layers.filter_compiled
-def _answers(model: Any, look: Any, stream: Any, copies: int, kappa: Array, names: Array) -> Array:
-    """The mean answer over dihedral copies of each map, observed with a noise of its own unless it is already."""
+def _seen(look: Any, stream: Any, kappa: Array, names: Array) -> Array:
+    """Each map observed with a noise of its own; apart from `_answers`, which all that is looked at shares."""
+    return jax.vmap(lambda kappa, name: look(kappa, jax.random.fold_in(stream, name)))(kappa, names)
 
-    def one(kappa: Array, name: Array) -> Array:
-        seen = kappa if look is None else look(kappa, jax.random.fold_in(stream, name))
+
+@layers.filter_compiled
+def _answers(model: Any, copies: int, seen: Array) -> Array:
+    """The mean answer over dihedral copies of each map."""
+
+    def one(seen: Array) -> Array:
         return sum(model(dihedral(seen, copy)) for copy in range(copies)) / copies  # pyright: ignore[reportReturnType]
 
-    return jax.vmap(one)(kappa, names)
+    return jax.vmap(one)(seen)
 
 
 def is_held_out(model: np.ndarray, held_out: Sequence[int] | None = None) -> np.ndarray:
