@@ -314,7 +314,7 @@ main = found[together]
 smooth = main.emulator if method != "linear" else inference.Emulator(
     parameters, {name: by_model[name] for name in combine}, method="quadratic"
 )  # fmt: skip
-sampling = {"n_fields": n_fields, "covariance": covariance, "draws": 1000, "seed": seed}
+sampling = {"n_fields": n_fields, "covariance": covariance, "draws": 600, "seed": seed}
 shifted = []
 sky_bins = statistics.binning(fiducial["kappa"].values, **look, smoothing=smoothing, **bin_numbers, seed=seed)
 sky_bins.pop("sigma")
