@@ -1,5 +1,6 @@
 import ast
 import json
+import os
 from pathlib import Path
 
 import minibook
@@ -174,3 +175,14 @@ def test_chapters_of_the_book_have_headers_and_titles():
     for name in chapters.names():
         page = chapters.read(name)
         assert pages.notebook(page.path.read_text()).cells[0].source.startswith(f"# {page.title}")
+
+
+def test_a_callers_options_for_xla_overrule_the_books(monkeypatch):
+    from wlbook import pages
+
+    monkeypatch.setattr(pages, "device_class", lambda: "cpu")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=3 --xla_cpu_ftz=true")
+    ours, *theirs = pages.xla_flags().split()
+    assert ours.startswith("--xla_backend_optimization_level=") and theirs == os.environ["XLA_FLAGS"].split()
+    monkeypatch.setattr(pages, "device_class", lambda: "gpu")
+    assert pages.xla_flags() == os.environ["XLA_FLAGS"]

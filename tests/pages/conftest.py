@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wlbook import runs
+from wlbook import pages, runs
 
 _temporary: list[Path] = []
 
@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
         JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="-1",
         OPENBLAS_NUM_THREADS="1",
+        XLA_FLAGS=pages.xla_flags(),
         MPLBACKEND="module://matplotlib_inline.backend_inline",
         IPYTHONDIR=str(folder / "ipython"),
         JUPYTER_RUNTIME_DIR=str(folder / "jupyter"),
