@@ -6,6 +6,7 @@ import zlib
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 _AT_ONCE = 1 << 18  # normal numbers: one program for the weights of most networks
@@ -33,7 +34,7 @@ def normal(stream: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array | np.n
         stream: as from `key`.
         shape: of the result.
     """
-    if isinstance(stream, jax.core.Tracer):
+    if isinstance(stream, Tracer):
         return jax.random.normal(stream, shape)
     number, drawn = math.prod(shape), _AT_ONCE
     while drawn < number:
