@@ -562,10 +562,11 @@ for claim in (*tests, "b5-shuffled-pixels"):
 # ```{solution} degradation-ramps
 # :class: dropdown
 #
-# At the demo's size there is one network of each kind and most regions end at the design's edge: the check cannot tell the
-# two networks apart with any certainty. With `--profile laptop` the errors are several times smaller, and without ramps
-# the network falls clearly behind the twin: the histogram was there, and it did not read it. A degradation measures what *a network* can do with what is left, and only a check that knows the right answer
-# tells you whether that is all the maps hold. A check that passes says no more than its errors allow.
+# At the demo's size there is one network of each kind and most regions end at the design's edge: the check cannot tell
+# the two networks apart with any certainty. With `--profile laptop` the errors are several times smaller, and without
+# ramps the network falls clearly behind the twin: the histogram was there, and it did not read it. A degradation
+# measures what *a network* can do with what is left, and only a check that knows the right answer tells you whether
+# that is all the maps hold. A check that passes says no more than its errors allow.
 # ```
 #
 # ```{exercise} What must shuffling leave?
