@@ -231,11 +231,11 @@ class _Trainer:
 
     def finished(self, state: dict[str, Any], checks: np.ndarray) -> list[tuple[Any, dict[str, np.ndarray]]]:
         """Networks and histories."""
-        done, members = int(state["done"]), state["members"] if state["best"] is None else state["best"]
+        done, members = int(state["done"]), jax.device_get(state["members"] if state["best"] is None else state["best"])
         looked = checks <= done
         found = []
         for i in range(len(self.keys)):
-            member = jax.device_put(jax.tree.map(lambda leaf, i=i: np.asarray(leaf)[i], members), self.way.devices[0])
+            member = jax.device_put(jax.tree.map(lambda leaf, i=i: leaf[i], members), self.way.devices[0])
             history = {"step": np.arange(1, done + 1), "loss": state["loss"][i, :done]}
             if len(checks):
                 history |= {"held_out_step": checks[looked], "held_out_loss": state["held_out"][i, looked]}
