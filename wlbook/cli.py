@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import json
+import os
 import shutil
 import sys
 import warnings
@@ -170,7 +171,7 @@ def simulate(
         if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
             raise ValueError(f"--shard {shard}: must be I/N with 1 <= I <= N")
         values = chapters.resolve(profile, chapters.overrides(settings or [], chapter="01_data"))["01_data"]
-        from wlbook import maps, memory
+        from wlbook import maps, memory, pages
         from wlbook.build import write_whole
         from wlbook.keys import key_of
         from wlbook.progress import progress
@@ -182,6 +183,7 @@ def simulate(
         every = maps.specifications(**{name: value for name, value in values.items() if name in accepted})
         mine = every[int(part) - 1 :: int(parts)]
     with _work():
+        os.environ["XLA_FLAGS"] = pages.xla_flags()  # a box is then the same, to the last bit, as a page makes it
         store = Store()
         store.check()
         keys = [key_of(store.describe(maps.simulate_box, **box)) for box in every]

@@ -73,8 +73,8 @@ def device_class() -> str:
 def xla_flags() -> str:
     """What a page tells XLA, behind it what the caller's environment does.
 
-    On a CPU, LLVM's first level compiles in two thirds of the time of the second, and what it makes runs as fast: the
-    heavy kernels are libraries'.
+    On a CPU, LLVM's first level of optimisation takes two thirds of the default's time to compile, and what it makes
+    runs as fast: the heavy kernels are libraries'.
     """
     ours = ["--xla_backend_optimization_level=1"] if device_class() == "cpu" else []
     return " ".join([*ours, *os.environ.get("XLA_FLAGS", "").split()])
