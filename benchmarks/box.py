@@ -15,8 +15,9 @@ import time
 import jax
 import numpy as np
 
-from wlbook import lensing, memory, nbody, planes, random, sources
-from wlbook.cosmology import FIDUCIAL, Cosmology
+from wlbook.common import random
+from wlbook.simulation import lens_planes, lensing, memory, nbody, sources
+from wlbook.simulation.cosmology import FIDUCIAL, Cosmology
 
 STEPS, MAPS, PIXELS = 12, 128, 256
 
@@ -44,7 +45,7 @@ def main() -> None:
     )
     print("particles  mesh   s a step  s a box  maps a s  least GB a step  share of bandwidth")
     for n in chosen.particles:
-        cone = planes.light_cone(cosmo, box=240.0, steps=STEPS, source_redshift=1.0)
+        cone = lens_planes.light_cone(cosmo, box=240.0, steps=STEPS, source_redshift=1.0)
         state = nbody.initial(cosmo, box=240.0, particles=n, scale_factor=cone.scale_factors[0], seed=1)
 
         def gravity(n=n, state=state, edges=cone.scale_factors):
@@ -52,7 +53,7 @@ def main() -> None:
             return last[1]
 
         def whole(n=n):
-            return planes.lens_planes(cosmo, box=240.0, particles=n, steps=STEPS, source_redshift=1.0, seed=1)
+            return lens_planes.lens_planes(cosmo, box=240.0, particles=n, steps=STEPS, source_redshift=1.0, seed=1)
 
         made = whole()
 

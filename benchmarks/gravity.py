@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxpm.pm import pm_forces
 
-from wlbook import memory, nbody, planes
-from wlbook.cosmology import FIDUCIAL, Cosmology
+from wlbook.simulation import lens_planes, memory, nbody
+from wlbook.simulation.cosmology import FIDUCIAL, Cosmology
 
 
 def best(functions: dict, repeats: int) -> dict[str, float]:
@@ -54,7 +54,7 @@ def main() -> None:
     difference = np.sqrt(np.mean((np.asarray(ours()) - expected) ** 2) / np.mean(expected**2))
     assert difference < 1e-3, f"forces differ by {difference:.1e}"
 
-    cone = planes.light_cone(cosmo, box=box, steps=12, source_redshift=1.0)
+    cone = lens_planes.light_cone(cosmo, box=box, steps=12, source_redshift=1.0)
     state = nbody.initial(cosmo, box=box, particles=n, scale_factor=cone.scale_factors[0], seed=1)
 
     def gravity():
@@ -68,7 +68,7 @@ def main() -> None:
         return last
 
     def with_planes():
-        return planes.lens_planes(cosmo, box=box, particles=n, steps=12, source_redshift=1.0, seed=1).surface
+        return lens_planes.lens_planes(cosmo, box=box, particles=n, steps=12, source_redshift=1.0, seed=1).surface
 
     def start():
         return nbody.initial(cosmo, box=box, particles=n, scale_factor=cone.scale_factors[0], seed=1)

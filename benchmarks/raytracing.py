@@ -55,13 +55,14 @@ def main() -> None:
     import jax.numpy as jnp
     import lenstools_reference as lenstools
 
-    from wlbook import lensing, memory, random, sources
-    from wlbook.cosmology import FIDUCIAL, Cosmology
+    from wlbook.common import random
+    from wlbook.simulation import lens_planes, lensing, memory, sources
+    from wlbook.simulation.cosmology import FIDUCIAL, Cosmology
 
     memory.reuse()
     cosmo, galaxies, key = Cosmology(*FIDUCIAL), sources.at(1.0), random.key(2)
     far = float(galaxies.distances(cosmo)[0])
-    planes = lensing.lens_planes(cosmo, box=240.0, particles=64, steps=12, source_redshift=1.0, seed=1)
+    planes = lens_planes.lens_planes(cosmo, box=240.0, particles=64, steps=12, source_redshift=1.0, seed=1)
     n = planes.surface.shape[-1]
     k = 2 * np.pi / planes.box * np.hypot(np.fft.fftfreq(n, 1 / n)[:, None], np.fft.rfftfreq(n, 1 / n))
     filtered = jnp.fft.rfft2(planes.surface) * np.where(k > 0, np.exp(-0.5 * (SMOOTHING * k) ** 2), 0)

@@ -20,7 +20,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from wlbook import network, saliency
+from wlbook import saliency
+from wlbook.network import architectures
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 STEPS, SQUARE, SIGMA = 32, 8, 0.1
@@ -129,7 +130,7 @@ def compare(number: int, pixels: int, width: int, seconds: float) -> None:
     torch.set_num_threads(CORES)
     warnings.filterwarnings("ignore", module="captum")
     maps = np.random.default_rng(1).normal(size=(number, 1, pixels, pixels)).astype(np.float32)
-    model = with_biases(network.Compact(width=width, key=jax.random.key(1)))
+    model = with_biases(architectures.Compact(width=width, key=jax.random.key(1)))
     module, of_rules = (
         torch_module(model.layers, addition=Addition_Module, padded=one).eval() for one in (True, False)
     )
@@ -161,8 +162,8 @@ def compare(number: int, pixels: int, width: int, seconds: float) -> None:
 def device(architecture: str, number: int, pixels: int, width: int | None, seconds: float) -> None:
     """Maps a second of each of our methods."""
     kind = jax.devices()[0].device_kind
-    made = network.make(architecture, pixels=pixels, bins=1, outputs=2, width=width, key=jax.random.key(1))
-    model = network.frozen(*network.with_state(made))
+    made = architectures.make(architecture, pixels=pixels, bins=1, outputs=2, width=width, key=jax.random.key(1))
+    model = architectures.frozen(*architectures.with_state(made))
     maps = np.random.default_rng(1).normal(size=(number, 1, pixels, pixels)).astype(np.float32)
     print(f"{datetime.date.today()}  {kind}, JAX {jax.__version__}, {architecture}, maps of {pixels}^2")
     square = {"square": pixels // 8, "steps": STEPS}
@@ -177,7 +178,7 @@ def device(architecture: str, number: int, pixels: int, width: int | None, secon
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--device", metavar="NETWORK", choices=list(network.NETWORKS))
+    options.add_argument("--device", metavar="NETWORK", choices=list(architectures.NETWORKS))
     options.add_argument("--maps", type=int, default=256)
     options.add_argument("--pixels", type=int, default=64)
     options.add_argument("--width", type=int, default=None, help="default 16, or the network's own with --device")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from wlbook import network
+from wlbook.network import layers as wl_layers
 
 
 class Sum(torch.nn.Module):
@@ -39,7 +39,7 @@ def torch_module(layers: Any, *, addition: Callable[[], Any] = Sum, padded: bool
 
     def convert(layer: Any) -> list[Any]:
         match layer:
-            case network.Convolution():
+            case wl_layers.Convolution():
                 outputs, kernel, stride = layer.weight.shape[3], layer.weight.shape[0], layer.stride
                 before = (kernel - stride) // 2  # of JAX's "SAME"
                 after = kernel - stride - before
@@ -50,20 +50,20 @@ def torch_module(layers: Any, *, addition: Callable[[], Any] = Sum, padded: bool
                 conv.weight.data = torch.tensor(grown).permute(3, 2, 0, 1).contiguous()
                 conv.bias.data = torch.tensor(np.asarray(layer.bias))
                 return [torch.nn.ZeroPad2d((before, after, before, after)), conv] if uneven else [conv]
-            case network.Dense():
+            case wl_layers.Dense():
                 dense = torch.nn.Linear(*layer.weight.shape)
                 dense.weight.data = torch.tensor(np.asarray(layer.weight)).T.contiguous()
                 dense.bias.data = torch.tensor(np.asarray(layer.bias))
                 return [dense]
-            case network.ReLU():
+            case wl_layers.ReLU():
                 return [torch.nn.ReLU()]
-            case network.AveragePool():
+            case wl_layers.AveragePool():
                 return [torch.nn.AvgPool2d(layer.size)]
-            case network.GlobalAverage():
+            case wl_layers.GlobalAverage():
                 return [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
-            case network.Residual():
+            case wl_layers.Residual():
                 return [Residual(torch_module(layer.layers, addition=addition, padded=padded), addition())]
-            case network.ChannelsLast():
+            case wl_layers.ChannelsLast():
                 return []  # PyTorch counts channels first
         raise TypeError(f"{type(layer).__name__} has no counterpart here")
 

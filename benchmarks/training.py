@@ -22,7 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from wlbook import layers, loop, losses, network, training
+from wlbook.common import compiling
+from wlbook.network import architectures, batches, losses, summary
+from wlbook.network.trainer import Settings, _Trainer, plan_for_device
+from wlbook.simulation import survey
 
 RATE, DECAY, STEPS = 1e-3, 1e-2, 10_000
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -36,7 +39,7 @@ def our_step(model: Any, maps: np.ndarray, targets: np.ndarray) -> Any:
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(RATE, weight_decay=DECAY))
     kappa, wanted = jnp.asarray(maps), jnp.asarray(targets)
 
-    @functools.partial(layers.compiled, donate_argnums=(0, 1))
+    @functools.partial(compiling.compiled, donate_argnums=(0, 1))
     def step(weights, state, kappa, wanted):
         def error(weights):
             return losses.squared(jax.vmap(eqx.combine(weights, fixed))(kappa), wanted)
@@ -84,7 +87,7 @@ def compare(batch: int, pixels: int, width: int, rounds: int) -> None:
     draw = np.random.default_rng(1)
     maps = draw.normal(size=(batch, 1, pixels, pixels)).astype(np.float32)
     targets = draw.normal(size=(batch, 2)).astype(np.float32)
-    model = network.Compact(width=width, key=jax.random.key(1))
+    model = architectures.Compact(width=width, key=jax.random.key(1))
 
     ours = np.asarray(jax.jit(jax.vmap(model))(maps))
     with torch.no_grad():
@@ -118,7 +121,7 @@ def compare(batch: int, pixels: int, width: int, rounds: int) -> None:
 
 def operations(model: Any, pixels: int) -> float:
     """Multiplications and additions of one training step on one map: three times those of the convolutions."""
-    rows = [row for row in network.table(model, pixels) if row.kind == "Convolution"]
+    rows = [row for row in summary.table(model, pixels) if row.kind == "Convolution"]
     return 3 * sum(2 * (row.weights - row.shape[-1]) * row.shape[0] * row.shape[1] for row in rows)
 
 
@@ -127,18 +130,18 @@ def throughput(architecture: str, batch: int, pixels: int, steps: int) -> None:
     draw = np.random.default_rng(1)
     maps = 0.02 * draw.normal(size=(max(4 * batch, 64), 1, pixels, pixels)).astype(np.float32)
     targets = draw.normal(size=(len(maps), 2)).astype(np.float32)
-    model = network.make(architecture, pixels=pixels, bins=1, outputs=2, key=jax.random.key(1))
-    look = functools.partial(training.observe, pixel=210 / pixels, n_gal=30.0, sigma_e=0.4, smoothing=1.0)
+    model = architectures.make(architecture, pixels=pixels, bins=1, outputs=2, key=jax.random.key(1))
+    look = functools.partial(survey.observe_degraded, pixel=210 / pixels, n_gal=30.0, sigma_e=0.4, smoothing=1.0)
     work = operations(model, pixels)
     print(f"{datetime.date.today()}  {device.device_kind} x {len(jax.devices())}, JAX {jax.__version__}")
     print(f"{architecture}, {batch} maps of {pixels}^2 a step, {work / 1e9:.1f} GFLOP a map")
     for column, precision in enumerate(("bfloat16", "float32")):
-        settings = training.Settings(steps, batch, precision=precision, optimiser="ribli18")
-        way = loop.suited(batch, streamed=False)
-        trainer = loop._Trainer([model], settings, look, way, [jax.random.key(2)])
+        settings = Settings(steps, batch, precision=precision, optimiser="ribli18")
+        way = plan_for_device(batch, streamed=False)
+        trainer = _Trainer([model], settings, look, way, [jax.random.key(2)])
         members, shared = trainer.initial(0, 0)["members"], trainer.place((maps, targets))
         length = min(way.scan, steps)
-        order = training.batches.order(len(maps), batch, jax.random.key(3))
+        order = batches.order(len(maps), batch, jax.random.key(3))
 
         def advance(members, first, trainer=trainer, shared=shared, order=order, length=length):
             numbers = np.arange(first, first + length, dtype=np.int32)
@@ -158,7 +161,7 @@ def throughput(architecture: str, batch: int, pixels: int, steps: int) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--throughput", metavar="NETWORK", choices=list(network.NETWORKS))
+    options.add_argument("--throughput", metavar="NETWORK", choices=list(architectures.NETWORKS))
     options.add_argument("--batch", type=int, default=0, help="default 64, or 32 with --throughput")
     options.add_argument("--pixels", type=int, default=64)
     options.add_argument("--width", type=int, default=16, help="of Compact")

@@ -46,13 +46,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from myst_nb import glue
 
-from wlbook import cosmology, degradation, ladder, lensing, maps, plots, random, statistics, survey, theory
-from wlbook import sources as galaxies
-from wlbook.cosmology import Cosmology
-from wlbook.pools import two_at_a_time
-from wlbook.store import Store
+from wlbook import degradation, statistics
+from wlbook.common import random
+from wlbook.common.threads import two_at_a_time
+from wlbook.figures import style
+from wlbook.runner.store import Store
+from wlbook.simulation import convergence_ladder, cosmology, dataset, lens_planes, lensing, maps, survey, theory
+from wlbook.simulation import sources as galaxies
+from wlbook.simulation.boxes import simulate_box, specifications
+from wlbook.simulation.cosmology import Cosmology
 
-plots.use_style()
+style.use_style()
 store = Store()
 simulated = source == "simulate"
 fiducial = Cosmology(*cosmology.CENTRES[design])
@@ -82,13 +86,13 @@ bins = galaxies.named(sources, source_redshift)
 
 # %% mystnb={"image": {"alt": "The light cone from us to the source drawn to scale, the planes along it, a square of the box's size, and the lensing efficiency above"}, "figure": {"name": "fig-data-cone", "caption": "The path of light, to scale in both directions. Shaded: what one map sees. Vertical lines: the middles of the planes. Squares: the box, wider than the field everywhere. Above: how strongly matter at each distance lenses the source, relative to the best place."}}
 far = bins.distances(fiducial)[-1:]
-cone = lensing.light_cone(fiducial, box=box, steps=steps, source_redshift=float(bins.redshift.max()))
+cone = lens_planes.light_cone(fiducial, box=box, steps=steps, source_redshift=float(bins.redshift.max()))
 weight = lensing.efficiency(fiducial, cone.distance, cone.scale_factor, bins)
 figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.2), sharex=True, height_ratios=[1, 1.1])
 _ = top.plot(cone.distance, weight / weight.max(axis=0), marker=".")
 _ = top.set(ylabel="lensing weight", ylim=(0, 1.1))
 edge = far[0] * np.array([0, 1]), far[0] * np.tan(np.deg2rad(side) / 2) * np.array([0, 1])
-_ = bottom.fill_between(edge[0], -edge[1], edge[1], color=plots.PALETTE[5], alpha=0.5, linewidth=0)
+_ = bottom.fill_between(edge[0], -edge[1], edge[1], color=style.PALETTE[5], alpha=0.5, linewidth=0)
 for start in np.arange(0, far[0], box):
     _ = bottom.add_patch(plt.Rectangle((start, -box / 2), box, box, fill=False, edgecolor="0.6"))
 _ = bottom.vlines(cone.distance, -box / 2, box / 2, color="0.3", linewidth=0.5)
@@ -126,7 +130,7 @@ data = maps.make(
 )  # fmt: skip
 side, pixels = float(data.attrs["side"]), data.sizes["x"]  # of a folder, its own
 pixel, trusted_ell = float(data.attrs["pixel"]), float(data.attrs["trusted_ell"])
-observed, train = maps.select(data, "fiducial"), maps.select(data, "train")
+observed, train = dataset.select(data, "fiducial"), dataset.select(data, "train")
 
 # %% mystnb={"image": {"alt": "Kappa maps of six models in order of S8 on one colour scale"}, "figure": {"name": "fig-data-models", "caption": "One map from each of up to six models, in order of S8, on one scale. More clumped universes have brighter peaks and emptier voids."}}
 first = train.isel(map=np.unique(train["model"], return_index=True)[1])
@@ -135,7 +139,7 @@ shown = first.isel(map=order[np.unique(np.linspace(0, len(order) - 1, 6).astype(
 titles = [
     rf"$\Omega_m$ {m:.2f}, $\sigma_8$ {s:.2f}" for m, s in zip(shown.omega_m.values, shown.sigma_8.values, strict=True)
 ]
-_ = plots.map_panels(list(shown["kappa"].values[:, 0]), titles, side=side)
+_ = style.map_panels(list(shown["kappa"].values[:, 0]), titles, side=side)
 
 # %% [markdown]
 # ## Where the galaxies are
@@ -209,7 +213,7 @@ _ = top.set(xscale="log", yscale="log", ylabel=r"$\ell(\ell+1)C_\ell/2\pi$")
 _ = top.legend()
 _ = bottom.plot(ell, ratio.T, color="0.8", linewidth=0.6, zorder=0)
 _ = bottom.errorbar(ell, mean, error, fmt="o")
-_ = bottom.axhspan(0.95, 1.05, color=plots.PALETTE[2], alpha=0.15, linewidth=0)
+_ = bottom.axhspan(0.95, 1.05, color=style.PALETTE[2], alpha=0.15, linewidth=0)
 for axis in (top, bottom):
     _ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
 _ = bottom.tick_params(which="minor", labelbottom=False)
@@ -227,29 +231,40 @@ _ = bottom.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
 # {glue:text}`data-wider-boxes` wider boxes.
 
 # %%
-affordable = [name for name, change in ladder.RUNGS.items() if particles * change.get("particles", 1) <= finest]
-names = [name for name in list(ladder.RUNGS)[:rungs] if simulated and name in affordable]
+affordable = [
+    name for name, change in convergence_ladder.RUNGS.items() if particles * change.get("particles", 1) <= finest
+]
+names = [name for name in list(convergence_ladder.RUNGS)[:rungs] if simulated and name in affordable]
 steps_of = {}
 if names:
-    one_box = maps.specifications(
+    one_box = specifications(
         n_models=1, n_maps=n_maps, n_fiducial=1, side=side, pixels=pixels, box=box, particles=particles, steps=steps,
         sources=sources, source_redshift=source_redshift, method=method, a_ia=a_ia, eta=eta, design=design, seed=seed,
     )[-1]  # fmt: skip
-    climb = {"box": one_box, "ell_edges": ell_edges.tolist()}
-    of_name = two_at_a_time(lambda name: store.make(ladder.rung, name=name, **climb), ["as in the book", *names])
-    steps_of = dict(zip(["as in the book", *names], of_name, strict=True))
+
+    def spectrum(name: str, one: dict = one_box) -> np.ndarray:
+        """Mean power spectrum of a box that is made again with one thing changed."""
+        kappa = store.make(simulate_box, **convergence_ladder.rung(name, one))["kappa"].values[:, :1]
+        return np.asarray(statistics.power_spectrum(kappa, side=side, ell_edges=ell_edges)).mean(axis=(0, 1))
+
+    steps_of = dict(zip(["as in the book", *names], two_at_a_time(spectrum, ["as in the book", *names]), strict=True))
 wide = []
-if names and rungs > len(ladder.RUNGS) and n_fiducial > 1:
+if names and rungs > len(convergence_ladder.RUNGS) and n_fiducial > 1:
     others = [one_box | {"seed": int(number)} for number in boxes[of_fiducial]]
-    wide = list(two_at_a_time(lambda one: store.make(ladder.rung, name=ladder.WIDER, **climb | {"box": one}), others))
+    wide = list(two_at_a_time(lambda one: spectrum(convergence_ladder.WIDER, one), others))
 
 # %% mystnb={"image": {"alt": "Ratio of power spectra to that of the book's own setting, one line for each change, trusted ell marked"}, "figure": {"name": "fig-data-ladder", "caption": "Power spectrum of one fiducial box's maps with one thing changed, over that of the same box as in the book. With errors: means over several boxes, wider against as wide as in the book. Dashed: the trusted ell. Shaded: 5 %."}}
 figure, axis = plt.subplots(figsize=(6.4, 3.6))
 for name in names:
     _ = axis.plot(ell, steps_of[name] / steps_of["as in the book"], marker=".", label=name)
 if wide:
-    _ = axis.errorbar(ell, *ladder.ratio_of_means(np.array(wide), by_box[of_fiducial]), fmt="k.-", label=ladder.WIDER)
-_ = axis.axhspan(0.95, 1.05, color=plots.PALETTE[2], alpha=0.15, linewidth=0)
+    _ = axis.errorbar(
+        ell,
+        *convergence_ladder.ratio_of_means(np.array(wide), by_box[of_fiducial]),
+        fmt="k.-",
+        label=convergence_ladder.WIDER,
+    )
+_ = axis.axhspan(0.95, 1.05, color=style.PALETTE[2], alpha=0.15, linewidth=0)
 _ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
 _ = axis.set(xscale="log", xlabel="ell", ylabel="power / as in the book", ylim=(0.5, 1.6))
 _ = axis.tick_params(which="minor", labelbottom=False)
@@ -259,7 +274,7 @@ _ = axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 # %% mystnb={"image": {"alt": "One map as made, and the same map with only the trusted waves"}, "figure": {"name": "fig-data-trusted", "caption": "One fiducial map as made, and what remains of it below the trusted ell. Details that only the left panel has are real structures with inexact shapes."}}
 one = observed["kappa"].values[0]
 trusted = np.asarray(degradation.low_pass(one, trusted_ell, side=side))
-_ = plots.map_panels([one[0], trusted[0]], ["as made", f"ell < {trusted_ell:.0f}"], side=side, columns=2)
+_ = style.map_panels([one[0], trusted[0]], ["as made", f"ell < {trusted_ell:.0f}"], side=side, columns=2)
 
 # %% [markdown]
 # ## How many maps are there?
@@ -271,7 +286,7 @@ _ = plots.map_panels([one[0], trusted[0]], ["as made", f"ell < {trusted_ell:.0f}
 # %% mystnb={"image": {"alt": "Number of independent maps in a box against ell, below the number made from it"}, "figure": {"name": "fig-data-independent", "caption": "How many independent maps the maps of one box are worth, for the mean of their power spectrum at each ell. Dashed: how many were made."}}
 design_maps = data["split"].values < 2
 numbers = [data[name].values[design_maps] for name in ("model", "seed")]
-worth = maps.independent(spectra[design_maps], *numbers)
+worth = dataset.independent(spectra[design_maps], *numbers)
 figure, axis = plt.subplots(figsize=(5.4, 3.0))
 _ = axis.plot(ell, worth, marker="o")
 _ = axis.axhline(design_maps.sum() / len(np.unique(numbers[1])), color="black", linestyle="--", linewidth=0.8)
@@ -293,7 +308,7 @@ seen = survey.mask(mask, pixels=pixels, pixel=pixel, seed=seed)
 ways = ({"smoothing": 0.0}, {"smoothing": smoothing}, {"smoothing": smoothing, "mask": seen})
 looks = [np.asarray(survey.observe(one, **way, **settings))[0] for way in ways]
 titles = ["kappa", "with noise", "with noise, smoothed", "and masked"]
-_ = plots.map_panels([one[0], *looks], titles, side=side, columns=2)
+_ = style.map_panels([one[0], *looks], titles, side=side, columns=2)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 band = (ell_edges[:-1] > 200) & (ell_edges[1:] < 1.1 * trusted_ell)
@@ -409,7 +424,7 @@ if simulated:
     assert data.sizes["map"] == (2 * n_models + n_fiducial + n_second) * n_maps
 assert np.isfinite(data["kappa"].values).all()
 assert abs(observed["kappa"].values.mean()) < 0.2 * observed["kappa"].values.std()
-assert not set(train["seed"].values) & set(maps.select(data, "test")["seed"].values), "no box serves both splits"
+assert not set(train["seed"].values) & set(dataset.select(data, "test")["seed"].values), "no box serves both splits"
 if band.any() and len(boxes) >= 16 and particles >= 64 and simulated:
     assert worst < 0.15, "spectrum against theory"
     assert mean[-1] < 1.1, "no power from nowhere at small scales"

@@ -39,13 +39,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from myst_nb import glue
 
-from wlbook import comparison, degradation, maps, pictures, plots, products, random, statistics, survey
-from wlbook.store import Store
+from wlbook import degradation, pipeline
+from wlbook import statistics as wl_statistics
+from wlbook.common import random
+from wlbook.degradation import filters
+from wlbook.figures import statistics, style
+from wlbook.inference import responses as wl_responses
+from wlbook.runner.store import Store
+from wlbook.simulation import dataset, survey
 
-plots.use_style()
+style.use_style()
 store = Store()
-data = products.maps(store)
-fiducial, test = (maps.select(data, name) for name in ("fiducial", "test"))
+data = pipeline.maps(store)
+fiducial, test = (dataset.select(data, name) for name in ("fiducial", "test"))
 side, pixel = float(data.attrs["side"]), float(data.attrs["pixel"])
 observed = survey.mask(mask, pixels=fiducial["kappa"].shape[-1], pixel=pixel, seed=seed)
 
@@ -61,7 +67,7 @@ observe = functools.partial(survey.observe, pixel=pixel, **look, key=random.key(
 noiseless = fiducial["kappa"].values[0]
 noisy, smooth = (np.asarray(observe(noiseless, smoothing=s)) for s in (0.0, smoothing))
 titles = ["kappa", "with shape noise", "with noise, smoothed"]
-_ = plots.map_panels([noiseless[0], noisy[0], smooth[0]], titles, side=side)
+_ = style.map_panels([noiseless[0], noisy[0], smooth[0]], titles, side=side)
 
 # %% [markdown]
 # ## Bins
@@ -72,7 +78,7 @@ _ = plots.map_panels([noiseless[0], noisy[0], smooth[0]], titles, side=side)
 
 # %%
 settings = {"side": side, **look, "smoothing": smoothing, "seed": seed}
-names = list(statistics.NAMES)
+names = list(wl_statistics.NAMES)
 numbers = {
     "ell_bins": ell_bins,
     "peak_bins": peak_bins,
@@ -82,7 +88,7 @@ numbers = {
     "scales": scales,
     "names": names,
 }
-bins = statistics.binning(fiducial["kappa"].values, **settings, **numbers)
+bins = wl_statistics.binning(fiducial["kappa"].values, **settings, **numbers)
 sigma = bins.pop("sigma")
 
 # %% [markdown]
@@ -99,9 +105,9 @@ sigma = bins.pop("sigma")
 
 # %% mystnb={"image": {"alt": "The same map three times: waves of one spectrum bin, circles on its peaks and squares on its minima, and the areas above three thresholds"}, "figure": {"name": "fig-statistics-seen", "caption": "The smoothed map of {numref}`fig-statistics-map` as each statistic sees it: the waves of one bin of the spectrum; the peaks (white circles) and minima (black squares) beyond one standard deviation, larger for higher ones; the parts above 0, 1 and 2 standard deviations."}}
 low, high = bins["ell_edges"][ell_bins // 3 : ell_bins // 3 + 2]
-waves = pictures.between(smooth[0], low, high, side=side)
+waves = filters.band_pass(smooth[:1], low, high, side=side)[0]
 titles = [f"{low:.0f} < ell < {high:.0f}", "peaks and minima", "parts above thresholds"]
-_ = pictures.heights(smooth[0], waves, sigma=sigma, side=side, titles=titles)
+_ = statistics.heights(smooth[0], waves, sigma=sigma, side=side, titles=titles)
 
 # %% [markdown]
 # ### One scale at a time
@@ -113,8 +119,8 @@ _ = pictures.heights(smooth[0], waves, sigma=sigma, side=side, titles=titles)
 # voids alike.
 
 # %% mystnb={"image": {"alt": "Starlet scales of the same map, from small to large structures, and the smooth rest"}, "figure": {"name": "fig-statistics-starlets", "caption": "The scales of the smoothed map, small to large, and the rest: each in units of its standard deviation over the fiducial maps. On the smallest scale it is mostly noise that is left."}}
-details = np.asarray(statistics.starlet(smooth, scales=scales, boundary=boundary, mask=observed))[0]
-_ = pictures.scales(details, bins["units"], side=side, pixel=pixel)
+details = np.asarray(wl_statistics.starlet(smooth, scales=scales, boundary=boundary, mask=observed))[0]
+_ = statistics.scales(details, bins["units"], side=side, pixel=pixel)
 
 # %% [markdown]
 # ### Heights, and small things on large ones
@@ -130,9 +136,9 @@ _ = pictures.scales(details, bins["units"], side=side, pixel=pixel)
 
 # %% mystnb={"image": {"alt": "Histogram of pixel heights beside a Gaussian, a map of the strength of small waves, and contours of that strength on the large waves"}, "figure": {"name": "fig-statistics-beyond", "caption": "Left: share of pixels at each height, and a Gaussian of the same width (dashed). Middle: strength of the waves in the upper half of the spectrum's bins from place to place, whose pattern is what second-order scattering measures. Right: the same strength as contours (its upper 25 % and 8 %) on the longest waves. Squeezed triangles ask how often contours sit on red."}}
 middle = bins["ell_edges"][ell_bins // 2]
-large = pictures.between(smooth[0], bins["ell_edges"][0], bins["ell_edges"][ell_bins // 3 + 1], side=side)
-small = pictures.between(smooth[0], middle, bins["ell_edges"][-1], side=side)
-_ = pictures.beyond(smooth[0], large, small, sigma=sigma, side=side)
+large = filters.band_pass(smooth[:1], bins["ell_edges"][0], bins["ell_edges"][ell_bins // 3 + 1], side=side)[0]
+small = filters.band_pass(smooth[:1], middle, bins["ell_edges"][-1], side=side)[0]
+_ = statistics.beyond(smooth[0], large, small, sigma=sigma, side=side)
 
 # %% [markdown]
 # ## How they move with cosmology
@@ -142,15 +148,15 @@ _ = pictures.beyond(smooth[0], large, small, sigma=sigma, side=side)
 # map: to notice a change of 0.3 in one bin takes about ten maps.
 
 # %%
-measure = functools.partial(store.make, statistics.measure, names=names, boundary=boundary, scales=scales)
+measure = functools.partial(store.make, wl_statistics.measure, names=names, boundary=boundary, scales=scales)
 vectors = measure(kappa=test["kappa"].values, **settings, **bins)
-by_model = comparison.by_model(vectors, test["model"].values)
+by_model = wl_responses.by_model(vectors, test["model"].values)
 model, first = np.unique(test["model"].values, return_index=True)
 parameters = np.stack([test[name].values[first] for name in ("omega_m", "sigma_8")], axis=1)
 
 # %% mystnb={"image": {"alt": "Change of each bin of ten statistics for a step in Omega_m and one in sigma_8"}, "figure": {"name": "fig-statistics-response", "caption": "Change of the mean of each bin when one parameter grows by a tenth of its fiducial value, in standard deviations of one map. Bins run from low to high ell or height; V0, V1 and V2, the scales of the starlets, the orders of scattering, and equilateral and squeezed triangles come one after the other."}}
-responses = comparison.responses(parameters, by_model)
-_ = pictures.small_panels(responses, ylabel="change [scatter of one map]")
+responses = wl_responses.responses(parameters, by_model)
+_ = statistics.small_panels(responses, ylabel="change [scatter of one map]")
 
 # %% [markdown]
 # The two curves of the spectrum have nearly the same shape: more matter and stronger clumping both raise it. That is
@@ -191,10 +197,10 @@ _ = right.legend(title="smoothing [arcmin]", fontsize="small")
 def worth(**change) -> dict[str, float]:
     """Error of sigma_8 from one map by each statistic, when noise or smoothing are changed."""
     asked = settings | change
-    edges = bins if not change else statistics.binning(fiducial["kappa"].values, **asked, **numbers)
+    edges = bins if not change else wl_statistics.binning(fiducial["kappa"].values, **asked, **numbers)
     edges = {name: values for name, values in edges.items() if name != "sigma"}
-    found = comparison.by_model(measure(kappa=test["kappa"].values, **asked, **edges), test["model"].values)
-    return {name: comparison.smallest_change(parameters, {name: values}) for name, values in found.items()}
+    found = wl_responses.by_model(measure(kappa=test["kappa"].values, **asked, **edges), test["model"].values)
+    return {name: wl_responses.fisher_error(parameters, {name: values}) for name, values in found.items()}
 
 
 # %% mystnb={"image": {"alt": "Smallest change of sigma_8 seen in one map by each statistic, for four noise levels and three smoothing lengths"}, "figure": {"name": "fig-statistics-worth", "caption": "Smallest change of sigma_8 that one map shows by each statistic, for a third of this page's galaxies, as many, three times as many and no noise (left), and for three smoothing lengths (right). Lower is better. Bins that are empty in all maps of some model are left out."}}
@@ -207,7 +213,7 @@ rows = {
 }
 for row, found in zip(rows.values(), (densities, lengths), strict=True):
     row |= {name: np.array([each[name] for each in found]) for name in names}
-_ = pictures.against_settings(rows, ylabel=r"smallest change of $\sigma_8$")
+_ = statistics.against_settings(rows, ylabel=r"smallest change of $\sigma_8$")
 
 # %% [markdown]
 # ## How they scatter together
@@ -216,8 +222,8 @@ _ = pictures.against_settings(rows, ylabel=r"smallest change of $\sigma_8$")
 # own mean is taken away.
 
 # %% mystnb={"image": {"alt": "Correlation matrix of all bins, in blocks of the ten statistics"}, "figure": {"name": "fig-statistics-correlation", "caption": "Correlation of all bins with each other, within and between the statistics. The first three blocks are the ones that papers and later chapters use together."}}
-correlation = comparison.correlation(by_model)
-_ = pictures.correlation_matrix(correlation, by_model)
+correlation = wl_responses.correlation(by_model)
+_ = statistics.correlation_matrix(correlation, by_model)
 
 # %% [markdown]
 # ## What each one misses
@@ -229,17 +235,17 @@ _ = pictures.correlation_matrix(correlation, by_model)
 
 # %% mystnb={"image": {"alt": "Change of every bin after phase randomisation and after pixel shuffling, in units of the scatter of one map"}, "figure": {"name": "fig-statistics-lost", "caption": "Change of the mean of each bin when the phases of the noisy maps are randomised, or their pixels shuffled, in standard deviations of one map; linear between -1 and 1, logarithmic beyond. Unsmoothed maps, so that shuffling keeps the histogram that V0 counts too."}}
 unsmoothed = settings | {"smoothing": 0.0}
-coarse = statistics.binning(fiducial["kappa"].values, **unsmoothed, **numbers)
+coarse = wl_statistics.binning(fiducial["kappa"].values, **unsmoothed, **numbers)
 coarse.pop("sigma")
 plain, phases, shuffled = (
     measure(kappa=fiducial["kappa"].values, **unsmoothed, **coarse, transform=transform)
     for transform in (None, degradation.randomize_phases, degradation.shuffle_pixels)
 )
 lost = {
-    "phases randomised": comparison.changes(plain, phases),
-    "pixels shuffled": comparison.changes(plain, shuffled),
+    "phases randomised": wl_responses.changes(plain, phases),
+    "pixels shuffled": wl_responses.changes(plain, shuffled),
 }
-_ = pictures.bins_side_by_side(lost, ylabel="change [scatter of one map]")
+_ = statistics.bins_side_by_side(lost, ylabel="change [scatter of one map]")
 
 # %% [markdown]
 # The largest change of any bin, in standard deviations of one map:
@@ -260,13 +266,13 @@ _ = pictures.bins_side_by_side(lost, ylabel="change [scatter of one map]")
 # ## What each one is worth, and costs
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-three = {name: by_model[name] for name in statistics.DEFAULT}
-now["all three"] = comparison.smallest_change(parameters, three)
+three = {name: by_model[name] for name in wl_statistics.DEFAULT}
+now["all three"] = wl_responses.fisher_error(parameters, three)
 block = np.ascontiguousarray(test["kappa"].values[:256])
-ready = statistics.ready(side=side, boundary=boundary, mask=observed, scales=scales, **bins)
+ready = wl_statistics.ready(side=side, boundary=boundary, mask=observed, scales=scales, **bins)
 for name in names:
     key = name.replace(" ", "-")
-    glue(f"statistics-time-{key}", f"{1e6 * comparison.seconds_a_map(ready[name], block):.0f}", display=False)
+    glue(f"statistics-time-{key}", f"{1e6 * wl_responses.seconds_a_map(ready[name], block):.0f}", display=False)
     glue(f"statistics-bins-{key}", str(vectors[name].shape[1]), display=False)
     glue(f"statistics-worth-{key}", f"{now[name]:.3f}", display=False)
     strongest = {what: np.abs(change[name]).max() for what, change in lost.items()}
@@ -275,7 +281,7 @@ for name in names:
 glue("statistics-worth-three", f"{now['all three']:.3f}", display=False)
 glue("statistics-bins-three", str(sum(values.shape[-1] for values in three.values())), display=False)
 glue("statistics-maps-a-model", str(by_model["peaks"].shape[1]), display=False)
-empty = statistics.measure(0 * fiducial["kappa"].values[:32], **settings, **bins, names=["peaks"])["peaks"]
+empty = wl_statistics.measure(0 * fiducial["kappa"].values[:32], **settings, **bins, names=["peaks"])["peaks"]
 glue("statistics-peaks-noise", f"{empty.sum(axis=1).mean():.0f}", display=False)
 glue("statistics-peaks-observed", f"{vectors['peaks'].sum(axis=1).mean():.0f}", display=False)
 glue("statistics-cost", str(store.cost()), display=False)

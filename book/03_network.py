@@ -42,14 +42,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from myst_nb import glue
 
-from wlbook import calibration, cosmology, network, plots, products, random, training
-from wlbook.maps import select
-from wlbook.pools import two_at_a_time
-from wlbook.store import Store
+from wlbook import pipeline
+from wlbook.common import random
+from wlbook.common.threads import two_at_a_time
+from wlbook.figures import network, style
+from wlbook.network import architectures, calibration, layers, losses, summary, training, training_set
+from wlbook.runner.store import Store
+from wlbook.simulation import cosmology, survey
+from wlbook.simulation.dataset import select
 
-plots.use_style()
+style.use_style()
 store = Store()
-data = products.maps(store)
+data = pipeline.maps(store)
 side, pixel, pixels = data.attrs["side"], data.attrs["pixel"], data.sizes["x"]
 look = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing}
 
@@ -72,15 +76,15 @@ look = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing}
 # This picture is drawn from the network itself, from the same table that gives the numbers below.
 
 # %% mystnb={"image": {"alt": "Blocks in a row, one a layer, shrinking from 64 pixels a side to a single vector of two numbers."}, "figure": {"name": "fig-network-layers", "caption": "The network, layer by layer. A block's height shows the image's side, the text below gives pixels and channels and how much of the sky one pixel there has seen. A ReLU follows each convolution and each residual block."}}
-shape = {"bins": data.sizes["bin"], "outputs": training.losses.outputs_for(loss, 2), "pixels": pixels}
-untrained = network.make(architecture, **shape, width=width, key=random.key(seed, "weights"))
-rows = network.table(untrained, pixels)
-_ = plots.layers(rows, pixel)
+shape = {"bins": data.sizes["bin"], "outputs": losses.outputs_for(loss, 2), "pixels": pixels}
+untrained = architectures.make(architecture, **shape, width=width, key=random.key(seed, "weights"))
+rows = summary.table(untrained, pixels)
+_ = network.layers(rows, pixel)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-glue("network-weights", f"{network.count_weights(untrained):,}", display=False)
-glue("network-fewer", f"{8_319_650 / network.count_weights(untrained):.0f}", display=False)
-glue("network-field", f"{network.receptive_field(untrained) * pixel / 60:.1f}°", display=False)
+glue("network-weights", f"{summary.count_weights(untrained):,}", display=False)
+glue("network-fewer", f"{8_319_650 / summary.count_weights(untrained):.0f}", display=False)
+glue("network-field", f"{summary.receptive_field(untrained) * pixel / 60:.1f}°", display=False)
 glue("network-side", f"{side:.1f}°", display=False)
 
 # %% [markdown]
@@ -96,11 +100,11 @@ glue("network-side", f"{side:.1f}°", display=False)
 
 # %%
 lines = []
-for name in network.NETWORKS:
-    one = network.make(name, bins=1, outputs=2, pixels=pixels, key=jax.random.key(0))
-    convolutions = sum(row.kind == "Convolution" for row in network.table(one, pixels))
+for name in architectures.NETWORKS:
+    one = architectures.make(name, bins=1, outputs=2, pixels=pixels, key=jax.random.key(0))
+    convolutions = sum(row.kind == "Convolution" for row in summary.table(one, pixels))
     note = f", {one.left_out} more left out" if getattr(one, "left_out", 0) else ""
-    lines.append(f"{name:<8} {network.count_weights(one):>10,} weights, {convolutions:>2} convolutions{note}")
+    lines.append(f"{name:<8} {summary.count_weights(one):>10,} weights, {convolutions:>2} convolutions{note}")
 print("\n".join(lines))
 
 # %% [markdown]
@@ -116,7 +120,7 @@ print("\n".join(lines))
 seeds = range(seed, seed + n_seeds)
 clean = {"sigma_e": 0.0, "steps": noiseless_steps}  # further down they are asked about noiseless maps
 wanted = [{"seed": one, **change} for change in ({}, clean) for one in seeds]
-made = list(two_at_a_time(lambda changes: products.network(store, data, **changes), wanted))
+made = list(two_at_a_time(lambda changes: pipeline.network(store, data, **changes), wanted))
 networks, without_noise = made[:n_seeds], made[n_seeds:]
 trained = networks[0]
 
@@ -130,11 +134,11 @@ figure, axis = plt.subplots(figsize=(6.4, 3.2))
 window = max(1, steps // 30)
 for number, one in enumerate(networks):
     history, label = one.history, {} if number else {"label": "training"}
-    axis.plot(history["step"], history["loss"], color=plots.PALETTE[5], linewidth=0.5, alpha=0.6)
-    axis.plot(history["step"][window - 1 :], running_mean(history["loss"], window), color=plots.PALETTE[0], **label)
+    axis.plot(history["step"], history["loss"], color=style.PALETTE[5], linewidth=0.5, alpha=0.6)
+    axis.plot(history["step"][window - 1 :], running_mean(history["loss"], window), color=style.PALETTE[0], **label)
     if "held_out_loss" in history:
         label = {} if number else {"label": "held-out models"}
-        axis.plot(history["held_out_step"], history["held_out_loss"], "o", color=plots.PALETTE[1], **label)
+        axis.plot(history["held_out_step"], history["held_out_loss"], "o", color=style.PALETTE[1], **label)
 axis.set(xlabel="step", ylabel="loss [variance of the targets]", ylim=(min(0, history["loss"].min()), 1.3))
 _ = axis.legend()
 
@@ -149,14 +153,14 @@ _ = axis.legend()
 # Beside each kernel stands its sum divided by the sum of its absolute values: 0 for a Laplacian, ±1 for a smoothing.
 
 # %% mystnb={"image": {"alt": "Small coloured squares, the kernels of the first layer in the order of their size."}, "figure": {"name": "fig-network-kernels", "caption": "First-layer kernels after training, the strongest first, each on its own signed scale. Above each: sum over absolute sum."}}
-weights = network.weights(trained.model)["layers[1].weight"][:, :, 0]
+weights = summary.weights(trained.model)["layers[1].weight"][:, :, 0]
 strength = np.sqrt((weights**2).sum(axis=(0, 1)))
 weights = weights[..., np.argsort(-strength)]
 balance = weights.sum(axis=(0, 1)) / np.abs(weights).sum(axis=(0, 1))
-_ = plots.kernels(weights, [f"{value:+.2f}" for value in balance])
+_ = network.kernels(weights, [f"{value:+.2f}" for value in balance])
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-before = network.weights(untrained)["layers[1].weight"][:, :, 0]
+before = summary.weights(untrained)["layers[1].weight"][:, :, 0]
 random_balance = before.sum(axis=(0, 1)) / np.abs(before).sum(axis=(0, 1))
 glue("network-kernel", f"{len(weights)} x {len(weights)}", display=False)
 glue("network-balance", f"{np.abs(balance).mean():.2f}", display=False)
@@ -184,8 +188,8 @@ s_8, s_8_predicted = (cosmology.s_8(*values.T) for values in (truth, predicted))
 
 # %% mystnb={"image": {"alt": "Three panels: predicted against true Omega_m, sigma_8 and S8 with the diagonal; S8 follows it closely, the other two loosely."}, "figure": {"name": "fig-network-predictions", "caption": "Predictions on test seeds: every map (light), mean and scatter of each model (dots; hollow where the model was held out of training)."}}
 models = test["model"].values
-unseen = training.is_held_out(models)
-_ = plots.predicted_against_true(
+unseen = training_set.is_held_out(models)
+_ = network.predicted_against_true(
     np.column_stack([truth, s_8]),
     np.column_stack([predicted, s_8_predicted]),
     [r"$\Omega_m$", r"$\sigma_8$", r"$S_8$"],
@@ -233,14 +237,14 @@ glue("network-seeds", "one network" if n_seeds == 1 else f"{n_seeds} networks", 
 
 # %% mystnb={"image": {"alt": "Two panels: on the left the bias of S8 falls with true S8, on the right it scatters around zero after calibration."}, "figure": {"name": "fig-network-calibration", "caption": "Mean answer minus truth for each model, against the true S8; bars are the error of the mean, as if the maps of a box were independent. Left: as the network answers. Right: after its straight-line response, measured on the filled models, is inverted. Hollow: models held out of training."}}
 table = calibration.by_model(s_8[:, None], s_8_predicted[:, None], models).isel(parameter=0)
-known = ~training.is_held_out(table["model"].values)
+known = ~training_set.is_held_out(table["model"].values)
 slope, offset = np.polyfit(table["truth"][known], table["mean"][known], 1)
 calibrated = (table["mean"] - offset) / slope
 figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)
 for axis, mean, error in ((axes[0], table["mean"], table["error"]), (axes[1], calibrated, table["error"] / slope)):
     for which, face in ((known, None), (~known, "white")):
         x, y = table["truth"][which], (mean - table["truth"])[which]
-        axis.errorbar(x, y, error[which], fmt="o", color=plots.PALETTE[0], mfc=face, markersize=5)
+        axis.errorbar(x, y, error[which], fmt="o", color=style.PALETTE[0], mfc=face, markersize=5)
     axis.axhline(0, color="0.6", linewidth=1)
     axis.set_xlabel(r"true $S_8$")
 _ = axes[0].set_ylabel(r"mean answer $-$ truth")
@@ -279,11 +283,11 @@ for depth in depths:
     slopes.append(calibration.slope(at_depth)[0])
     scatters.append(float(at_depth["scatter"].mean()))
 figure, axis = plt.subplots(figsize=(6.0, 3.0))
-axis.semilogx(depths, slopes, "o-", color=plots.PALETTE[0])
+axis.semilogx(depths, slopes, "o-", color=style.PALETTE[0])
 axis.set(xlabel=r"galaxies [arcmin$^{-2}$]", ylabel="slope (blue)")
 axis.axvline(n_gal, color="0.6", linestyle="--")
 other = axis.twinx()
-other.semilogx(depths, scatters, "s-", color=plots.PALETTE[1])
+other.semilogx(depths, scatters, "s-", color=style.PALETTE[1])
 _ = other.set_ylabel("scatter of a map (orange)")
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
@@ -319,9 +323,9 @@ small = {
 
 
 def small_answer(name):
-    make, degraded = products.network, {}
+    make, degraded = pipeline.network, {}
     if name == "null":
-        make, degraded = products.null_network, {"transform": products.gaussian(data)}
+        make, degraded = pipeline.null_network, {"transform": pipeline.gaussian(data)}
     one = make(store, data, coarsen=2, steps=small_steps, **small[name])
     return one.history, cosmology.s_8(*ask(trained=one, kappa=kappa, copies=2, **look, **degraded).T)
 
@@ -331,14 +335,14 @@ small_truth, small_models = s_8[every_fourth], models[every_fourth]
 
 # %% mystnb={"image": {"alt": "Left: R squared of six small networks as dots. Right: predicted against true S8 for the reference network and for the one that never saw the highest models; the latter bends down there."}, "figure": {"name": "fig-network-small", "caption": "Left: R² of S8 on test seeds for each small network. Right: the mean answer for each model, of the reference (filled) and of the network that has not seen the four models right of the dashed line (hollow)."}}
 figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), gridspec_kw={"wspace": 0.3})
-scores = {name: training.r_squared(small_truth, answer) for name, (_, answer) in small_answers.items()}
+scores = {name: calibration.r_squared(small_truth, answer) for name, (_, answer) in small_answers.items()}
 axes[0].plot(list(scores.values()), range(len(scores)), "o")
 axes[0].set_yticks(range(len(scores)), list(scores))
 axes[0].invert_yaxis()
 axes[0].set_xlabel(r"$R^2$ of $S_8$")
 for name, face in (("reference", None), ("blind above", "white")):
     means = calibration.by_model(small_truth[:, None], small_answers[name][1][:, None], small_models)
-    axes[1].plot(means["truth"], means["mean"], "o", color=plots.PALETTE[0], mfc=face, label=name)
+    axes[1].plot(means["truth"], means["mean"], "o", color=style.PALETTE[0], mfc=face, label=name)
 axes[1].axline((0.8, 0.8), slope=1, color="0.6", linewidth=1)
 axes[1].axvline(min(s_8_of[m] for m in highest) - 0.005, color="0.6", linestyle="--")
 axes[1].set(xlabel=r"true $S_8$", ylabel=r"mean answer")
@@ -378,12 +382,10 @@ glue("network-small-steps", f"{small_steps}", display=False)
 # right axis the same length is given at the distance where these sources are lensed most.
 
 # %% mystnb={"image": {"alt": "Receptive field growing from layer to layer up to the size of the map, with the half-width of the measured sensitivity well below."}, "figure": {"name": "fig-network-field", "caption": "Receptive field behind each convolution: the square a pixel can see (blue), and the smallest centred square that holds 90 % of its squared sensitivity, measured on the trained network (orange). The grey line is the map's side."}}
-behind = [
-    i for i, layer in enumerate(trained.model.layers) if isinstance(layer, network.Convolution | network.Residual)
-]
+behind = [i for i, layer in enumerate(trained.model.layers) if isinstance(layer, layers.Convolution | layers.Residual)]
 fields = [row.receptive_field * pixel for row in rows if row.depth == 0 and row.kind in ("Convolution", "Residual")]
-shown = training.observe(test["kappa"].values[::48], jax.random.key(seed), pixel=pixel, **look)
-measured = [network.effective_field(trained.layers[: i + 2], shown) * pixel for i in behind]
+shown = survey.observe_degraded(test["kappa"].values[::48], jax.random.key(seed), pixel=pixel, **look)
+measured = [summary.effective_field(trained.layers[: i + 2], shown) * pixel for i in behind]
 figure, axis = plt.subplots(figsize=(6.4, 3.4))
 axis.plot(fields, "o-", label="can see")
 axis.plot(measured, "s-", label="90 % of the sensitivity")
@@ -488,4 +490,4 @@ if architecture == "Compact" and steps >= 400 and sigma_e**2 / n_gal <= 0.4**2 /
     assert 0.4 < slope < 1.1
 assert explained < 0.99 or sigma_e**2 / n_gal < 0.4**2 / 30, "too good for noise: are the splits still separate?"
 assert beyond["blind above"] < beyond["reference"] or small_steps < 250, "a network must not extrapolate well"
-assert architecture != "Compact" or network.count_weights(trained.model) < 500_000
+assert architecture != "Compact" or summary.count_weights(trained.model) < 500_000

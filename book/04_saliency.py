@@ -34,18 +34,25 @@ import numpy as np
 from IPython.display import Markdown
 from myst_nb import glue
 
-from wlbook import chapters, claims, cosmology, looks, network, plots, products, random, saliency, training
-from wlbook.maps import select
-from wlbook.pools import two_at_a_time
-from wlbook.store import Store
+from wlbook import pipeline
+from wlbook import saliency as wl_saliency
+from wlbook.common import random
+from wlbook.common.threads import two_at_a_time
+from wlbook.figures import saliency, style
+from wlbook.network import calibration, summary, training
+from wlbook.runner import chapters, claims
+from wlbook.runner.store import Store
+from wlbook.simulation import cosmology
+from wlbook.simulation.dataset import select
+from wlbook.simulation.survey import observe_degraded
 
-plots.use_style()
+style.use_style()
 store = Store()
-data = products.maps(store)
+data = pipeline.maps(store)
 side, pixel = data.attrs["side"], data.attrs["pixel"]
 network_page = chapters.parameters("03_network")
 survey = {name: network_page[name] for name in ("n_gal", "sigma_e", "smoothing")}
-outputs = {r"$\Omega_m$": 0, r"$\sigma_8$": 1, r"$S_8$": saliency.towards("s_8")}
+outputs = {r"$\Omega_m$": 0, r"$\sigma_8$": 1, r"$S_8$": wl_saliency.towards("s_8")}
 
 # %% [markdown]
 # ## Two kinds of network
@@ -60,15 +67,15 @@ bare = functools.partial(dataclasses.replace, history={})  # what was trained, w
 seeds = [network_page["seed"] + number for number in range(n_seeds)]
 settings = {"noiseless": {"sigma_e": 0.0, "steps": network_page["noiseless_steps"]}, "noisy": {}}
 networks = {
-    name: [bare(products.network(store, data, seed=one, **changes)) for one in seeds]
+    name: [bare(pipeline.network(store, data, seed=one, **changes)) for one in seeds]
     for name, changes in settings.items()
 }
 test = select(data, "test").isel(map=slice(None, None, 4))
 truth = cosmology.s_8(test["omega_m"].values, test["sigma_8"].values)
 r2 = {}
 for name, (trained, *_) in networks.items():
-    shown_test = training.observe(test["kappa"].values, random.key(seed, "test"), pixel=pixel, **surveys[name])
-    r2[name] = training.r_squared(truth, cosmology.s_8(*training.predict(trained, shown_test).T))
+    shown_test = observe_degraded(test["kappa"].values, random.key(seed, "test"), pixel=pixel, **surveys[name])
+    r2[name] = calibration.r_squared(truth, cosmology.s_8(*training.predict(trained, shown_test).T))
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 for name, value in r2.items():
@@ -92,17 +99,19 @@ glue(
 kappa = select(data, "fiducial")["kappa"].values[:n_maps]
 shown, sigma = {}, {}
 for name, look in surveys.items():
-    shown[name] = np.asarray(training.observe(kappa, random.key(seed, "noise"), pixel=pixel, **look))
+    shown[name] = np.asarray(observe_degraded(kappa, random.key(seed, "noise"), pixel=pixel, **look))
     sigma[name] = float(shown[name].std())
 gradients = {
-    (name, label): np.stack([saliency.over_maps(saliency.gradient, one, shown[name], output) for one in networks[name]])
+    (name, label): np.stack(
+        [wl_saliency.over_maps(wl_saliency.gradient, one, shown[name], output) for one in networks[name]]
+    )
     for name in networks
     for label, output in outputs.items()
 }
 
 # %% mystnb={"image": {"alt": "Three rows of three panels: a convergence map, its saliency with fine positive and negative spots, and the saliency under contours of the map."}, "figure": {"name": "fig-saliency-panels", "caption": "One fiducial map. Left: as the network is shown it. Middle: saliency, blue where a higher pixel lowers the answer. Right: the same, with the map's contours at -1.5 (grey) and 3 standard deviations (black)."}}
 panels = [("noiseless", r"$S_8$"), ("noisy", r"$S_8$"), ("noisy", r"$\Omega_m$")]
-_ = plots.saliency_panels(
+_ = saliency.saliency_panels(
     [shown[name][0, 0] / sigma[name] for name, _ in panels],
     [gradients[panel][0, 0, 0] for panel in panels],
     [f"{name}, {label}" for name, label in panels],
@@ -130,7 +139,7 @@ _ = plots.saliency_panels(
 few, key, square = shown["noisy"][:n_few], random.key(seed, "methods"), max(1, data.sizes["x"] // 16)
 noisy = networks["noisy"][0]
 methods = {
-    name: saliency.suite(sigma=0.3 * sigma["noiseless"], others=shown[name][-n_few:], steps=steps, square=square)
+    name: wl_saliency.suite(sigma=0.3 * sigma["noiseless"], others=shown[name][-n_few:], steps=steps, square=square)
     for name in networks
 }
 s_8 = outputs[r"$S_8$"]
@@ -138,7 +147,7 @@ of_one = two_at_a_time(lambda method: method(noisy, few, s_8, key=key)[0, 0], me
 one_each = dict(zip([method.name for method in methods["noisy"]], of_one, strict=True))
 
 # %% mystnb={"image": {"alt": "Twelve attribution maps of one noisy map. Gradient, SmoothGrad and occlusion differ in fineness; products with the input and relevance follow the map's peaks and troughs."}, "figure": {"name": "fig-saliency-gallery", "caption": "One noisy map, twelve attributions of its S8, each on its own signed scale (red positive, blue negative)."}}
-_ = looks.signed_panels(list(one_each.values()), list(one_each), side=side)
+_ = saliency.signed_panels(list(one_each.values()), list(one_each), side=side)
 
 # %% [markdown]
 # ## Does the method tell the truth?
@@ -161,13 +170,13 @@ _ = looks.signed_panels(list(one_each.values()), list(one_each), side=side)
 
 # %%
 small_settings = {"coarsen": 2, "steps": network_page["small_steps"]}
-small = functools.partial(products.network, store, **small_settings)
+small = functools.partial(pipeline.network, store, **small_settings)
 learnt = tuple(bare(small(data, seed=network_page["seed"] + number)) for number in (0, 1))
-shuffled = bare(small(saliency.shuffled_labels(data, key=random.key(seed, "labels"))))
-coarse = np.asarray(training.observe(kappa[:n_few], random.key(seed, "noise"), pixel=pixel, factor=2, **survey))
-layers = sum(weight.ndim > 1 for weight in network.weights(noisy.model).values())
+shuffled = bare(small(wl_saliency.shuffled_labels(data, key=random.key(seed, "labels"))))
+coarse = np.asarray(observe_degraded(kappa[:n_few], random.key(seed, "noise"), pixel=pixel, factor=2, **survey))
+layers = sum(weight.ndim > 1 for weight in summary.weights(noisy.model).values())
 depths = (1, layers // 2, layers)
-examine = functools.partial(saliency.examine, depths=depths, learnt=learnt, shuffled=shuffled, small=coarse, key=key)
+examine = functools.partial(wl_saliency.examine, depths=depths, learnt=learnt, shuffled=shuffled, small=coarse, key=key)
 examined = list(two_at_a_time(lambda method: examine(method, noisy, few, s_8), methods["noisy"]))
 findings = [finding for found, _ in examined for finding in found]
 falls = {method.name: fall for method, (_, fall) in zip(methods["noisy"], examined, strict=True)}
@@ -177,13 +186,13 @@ failures = {
 }
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
-Markdown(saliency.verdict_table(findings))
+Markdown(wl_saliency.verdict_table(findings))
 
 # %% mystnb={"image": {"alt": "Rank correlation with the trained network's attribution after the last, half and all of the layers are drawn anew, for twelve methods."}, "figure": {"name": "fig-saliency-cascade", "caption": "Rank correlation of each method's attribution with that of the trained network, after the weights of the last layer, of half of the layers or of all were drawn anew (mean over maps). The dashed line is what the map alone gives, as an attribution, beside input x gradient."}}
-input_alone = saliency.rank_correlation(
-    np.abs(saliency.over_maps(saliency.input_x_gradient, noisy, few, s_8)), np.abs(few)
+input_alone = wl_saliency.rank_correlation(
+    np.abs(wl_saliency.over_maps(wl_saliency.input_x_gradient, noisy, few, s_8)), np.abs(few)
 ).mean()
-_ = looks.cascade(falls, depths, reference=input_alone)
+_ = saliency.cascade(falls, depths, reference=input_alone)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 number = {(one.method, one.detector): one.value for one in findings}
@@ -220,16 +229,16 @@ draws = np.asarray(jax.random.randint(random.key(seed, "bootstrap"), (n_draws, n
 def measured(maps, name, edges, scatter=None):
     """Shares of pixels and of attribution [k], its errors over maps and over trainings; maps are [seed, map, ...]."""
     on = shown[name][: maps.shape[1]]
-    found = [saliency.attribution_share(one, on, sigma[name] * np.asarray(edges)) for one in maps]
+    found = [wl_saliency.attribution_share(one, on, sigma[name] * np.asarray(edges)) for one in maps]
     over_maps = draws if maps.shape[1] == n_maps else draws[:, : maps.shape[1]] % maps.shape[1]
-    share, error, over_seeds = saliency.shares_with_errors(np.stack([share for share, _ in found]), over_maps)
+    share, error, over_seeds = wl_saliency.shares_with_errors(np.stack([share for share, _ in found]), over_maps)
     over_seeds = over_seeds if scatter is None or len(maps) > 1 else scatter
     return {"pixels": found[0][1].mean(0), "share": share, "maps": error, "seeds": over_seeds}
 
 
 # %%
 small_sky = {
-    name: np.asarray(training.observe(kappa, random.key(seed, "noise"), pixel=pixel, factor=2, **look))
+    name: np.asarray(observe_degraded(kappa, random.key(seed, "noise"), pixel=pixel, factor=2, **look))
     for name, look in surveys.items()
 }
 pairs = {"noisy": learnt, "noiseless": tuple(bare(small(data, sigma_e=0.0, seed=one)) for one in (1, 2))}
@@ -238,8 +247,8 @@ pairs = {"noisy": learnt, "noiseless": tuple(bare(small(data, sigma_e=0.0, seed=
 def seed_scatter(name, output, edges):
     """Standard deviation between two small networks of the shares [k]."""
     sky, wide = small_sky[name], small_sky[name].std() * np.asarray(edges)
-    maps = [saliency.over_maps(saliency.gradient, one, sky, output) for one in pairs[name]]
-    one, two = (saliency.attribution_share(each, sky, wide)[0].mean(0) for each in maps)
+    maps = [wl_saliency.over_maps(wl_saliency.gradient, one, sky, output) for one in pairs[name]]
+    one, two = (wl_saliency.attribution_share(each, sky, wide)[0].mean(0) for each in maps)
     return np.abs(one - two) / np.sqrt(2)
 
 
@@ -253,7 +262,7 @@ figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.6), sharey=True)
 for axis, name in zip(axes, networks, strict=True):
     mine = {label: shares[name, label] for label in outputs}
     points = {label: (one["share"], np.hypot(one["maps"], one["seeds"])) for label, one in mine.items()}
-    plots.attribution_bars(axis, edges, mine[r"$S_8$"]["pixels"], points)
+    saliency.attribution_bars(axis, edges, mine[r"$S_8$"]["pixels"], points)
     axis.set_title(name)
 axes[0].set_ylabel("share")
 _ = axes[1].legend(fontsize="small")
@@ -323,7 +332,7 @@ ranges = {"noiseless": (-np.inf, 0), "noisy": (3, np.inf)}
 both_parameters = list(outputs)[:2]
 by_method = {}
 for name, ends in ranges.items():
-    destroyed = saliency.randomized(networks[name][0], layers, key=random.key(seed, "destroyed"))
+    destroyed = wl_saliency.randomized(networks[name][0], layers, key=random.key(seed, "destroyed"))
     for method in methods[name]:
         for label in both_parameters:
             output = outputs[label]
@@ -345,7 +354,7 @@ for axis, (name, band) in zip(axes, {"noiseless": (69, 86), "noisy": (36, 68)}.i
     }
     without = {method: float(by_method[name, method, "destroyed"]["share"][0]) for method in falls}
     area = float(by_method[name, "gradient", "destroyed"]["pixels"][0])
-    looks.method_shares(axis, learnt_shares, without, band=band, pixels=area)
+    saliency.method_shares(axis, learnt_shares, without, band=band, pixels=area)
     axis.set_title(titles[name])
 axes[0].set_yticks(range(len(falls)), [f"{method} [{len(failures[method])}]" for method in falls])
 axes[0].invert_yaxis()
@@ -379,10 +388,10 @@ glue("saliency-noisy-destroyed", f"{crossed:.0f} %", display=False)
 
 # %%
 label, output, ends = r"$S_8$", s_8, [-np.inf, -2, 0, 3, np.inf]
-noise_only = training.observe(
+noise_only = observe_degraded(
     0 * kappa, random.key(seed, "noise"), pixel=pixel, **{**survey, "sigma_e": survey["sigma_e"] or 0.4}
 )
-null = bare(products.null_network(store, data, **small_settings))
+null = bare(pipeline.null_network(store, data, **small_settings))
 cases = {
     "noisy maps": (noisy, shown["noisy"]),
     "noise alone": (noisy, np.asarray(noise_only)),
@@ -390,17 +399,17 @@ cases = {
     "noisy maps, small null network": (null, small_sky["noisy"]),
     "noiseless maps": (networks["noiseless"][0], shown["noiseless"]),
 }
-coarser = products.coarser_maps(store)
+coarser = pipeline.coarser_maps(store)
 if coarser is not None:
     half = coarser["kappa"].values[:n_maps]
     both = {"same boxes": kappa[: len(half)], "same boxes, half the particles": half}
     for name, maps in both.items():
-        seen = training.observe(maps, random.key(seed, "noise"), pixel=pixel, **surveys["noiseless"])
+        seen = observe_degraded(maps, random.key(seed, "noise"), pixel=pixel, **surveys["noiseless"])
         cases[f"noiseless, {name}"] = (networks["noiseless"][0], np.asarray(seen))
 answers, found = {}, {}
 for name, (model, maps) in cases.items():
-    answers[name] = saliency.over_maps(saliency.gradient, model, maps, output)
-    found[name] = saliency.attribution_share(answers[name], maps, maps.std() * np.array(ends))
+    answers[name] = wl_saliency.over_maps(wl_saliency.gradient, model, maps, output)
+    found[name] = wl_saliency.attribution_share(answers[name], maps, maps.std() * np.array(ends))
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
 rows = ["| | below -2σ | -2σ to 0 | 0 to 3σ | above 3σ |", "|---|---|---|---|---|"]
@@ -417,9 +426,9 @@ Markdown("\n".join(rows))
 resolved = {}
 if coarser is not None:
     one, two = (cases[f"noiseless, {name}"][1] for name in both)
-    resolved["maps"] = saliency.rank_correlation(one, two).mean()
+    resolved["maps"] = wl_saliency.rank_correlation(one, two).mean()
     one, two = (answers[f"noiseless, {name}"] for name in both)
-    resolved["saliency"] = saliency.rank_correlation(one, two).mean()
+    resolved["saliency"] = wl_saliency.rank_correlation(one, two).mean()
     below = [found[f"noiseless, {name}"][0][:, :2].sum(1).mean() for name in both]
     resolved["voids"] = below[1] - below[0]
 for name in ("maps", "saliency"):
@@ -446,15 +455,15 @@ for name in networks:
     maps = gradients[name, label][0]
     attention = maps**2 / (maps**2).mean(axis=(1, 2, 3), keepdims=True)
     for kind, sign in (("peaks", 1), ("voids", -1)):
-        centres = saliency.extrema(shown[name], kind=kind, threshold=2 * sign * sigma[name])
-        total, counted = saliency.profile(attention, centres, edges=rings, pixel=pixel)
+        centres = wl_saliency.extrema(shown[name], kind=kind, threshold=2 * sign * sigma[name])
+        total, counted = wl_saliency.profile(attention, centres, edges=rings, pixel=pixel)
         mean = total[draws].sum(1) / counted[draws].sum(1).clip(1)
         profiles[name, kind] = total.sum(0) / counted.sum(0).clip(1), mean.std(0)
-    waves[name] = saliency.spectra(maps, shown[name], side=side, ell_edges=ell_edges)
+    waves[name] = wl_saliency.spectra(maps, shown[name], side=side, ell_edges=ell_edges)
 
 # %% mystnb={"image": {"alt": "Left: squared gradient against distance from peaks and voids. Middle: power spectra of the gradient. Right: correlation of gradient and map against multipole."}, "figure": {"name": "fig-saliency-shape", "caption": "Gradient of S8. Left: its square around peaks and voids, over its mean over the map (bands: bootstrap over maps). Middle: its power spectrum, each map's gradient having variance one. Right: its correlation with the map at each scale (bars: errors over maps)."}}
 radius, ell = (rings[1:] + rings[:-1]) / 2, np.sqrt(ell_edges[1:] * ell_edges[:-1])
-_ = looks.shape(radius, profiles, ell, waves)
+_ = saliency.shape(radius, profiles, ell, waves)
 
 # %% [markdown]
 # ## Peaks, voids, and the rest
@@ -469,15 +478,18 @@ _ = looks.shape(radius, profiles, ell, waves)
 grouped = {}
 for name in networks:
     maps, model = shown[name][:n_few], networks[name][0]
-    region, kind = saliency.regions(maps, low=-sigma[name], high=2 * sigma[name])
-    for number_of, ask in (("shapley", saliency.shapley), ("covered", saliency.occlude_groups)):
-        each = saliency.over_maps(ask, model, maps, output, each={"groups": kind}, number=3)
-        grouped[name, number_of] = saliency.group_totals(each, kind, 3)
+    region, kind = wl_saliency.regions(maps, low=-sigma[name], high=2 * sigma[name])
+    for number_of, ask in (("shapley", wl_saliency.shapley), ("covered", wl_saliency.occlude_groups)):
+        each = wl_saliency.over_maps(ask, model, maps, output, each={"groups": kind}, number=3)
+        grouped[name, number_of] = wl_saliency.group_totals(each, kind, 3)
     most = int(region.max()) + 1
-    alone = saliency.over_maps(saliency.occlude_groups, model, maps, output, each={"groups": region}, number=most)
-    grouped[name, "single"] = np.abs(saliency.group_totals(alone, region, most)[:, 1:]).max(axis=1)
-    grouped[name, "complete"] = saliency.completeness(
-        saliency.over_maps(saliency.shapley, model, maps, output, each={"groups": kind}, number=3), model, maps, output
+    alone = wl_saliency.over_maps(wl_saliency.occlude_groups, model, maps, output, each={"groups": region}, number=most)
+    grouped[name, "single"] = np.abs(wl_saliency.group_totals(alone, region, most)[:, 1:]).max(axis=1)
+    grouped[name, "complete"] = wl_saliency.completeness(
+        wl_saliency.over_maps(wl_saliency.shapley, model, maps, output, each={"groups": kind}, number=3),
+        model,
+        maps,
+        output,
     )
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
@@ -508,11 +520,11 @@ yours = eqx.nn.Sequential(
         eqx.nn.Linear(4, 2, key=keys[1]),
     ]
 )
-saliency.register(eqx.nn.AdaptiveAvgPool2d, "average")
-yours = saliency.without_biases(yours)  # biases would take part of the relevance
+wl_saliency.register(eqx.nn.AdaptiveAvgPool2d, "average")
+yours = wl_saliency.without_biases(yours)  # biases would take part of the relevance
 one_map = few[0] / sigma["noisy"]
-relevance = saliency.over_maps(saliency.lrp, yours, one_map[None], 0)
-conserved = float(saliency.completeness(relevance, yours, one_map[None], 0)[0])
+relevance = wl_saliency.over_maps(wl_saliency.lrp, yours, one_map[None], 0)
+conserved = float(wl_saliency.completeness(relevance, yours, one_map[None], 0)[0])
 print(f"relevance of {relevance[0].shape}, sum over the output without biases {conserved:.3f}")
 
 # %% tags=["remove-cell", "nbval-ignore-output"]

@@ -53,36 +53,26 @@ import numpy as np
 from matplotlib import pyplot as plt
 from myst_nb import glue
 
-from wlbook import (
-    amortised,
-    chapters,
-    claims,
-    cosmology,
-    curves,
-    degradation,
-    information,
-    lessons,
-    maps,
-    network,
-    plots,
-    prices,
-    products,
-    random,
-    saliency,
-    statistics,
-    survey,
-    training,
-)
-from wlbook import twins as small
-from wlbook.pools import two_at_a_time
-from wlbook.prices import Work
-from wlbook.progress import note
-from wlbook.store import Store
+from wlbook import pipeline, saliency, statistics
+from wlbook.common import random
+from wlbook.common.degradation_names import GRAMMAR
+from wlbook.common.progress import note
+from wlbook.common.threads import two_at_a_time
+from wlbook.degradation import amortised, ell_from_length, lens_redshifts, parse
+from wlbook.degradation import summary_networks as small
+from wlbook.figures import degradation
+from wlbook.figures.style import map_panels, use_style
+from wlbook.inference import figure_of_merit
+from wlbook.network import architectures, calibration, trainer, training, training_set
+from wlbook.pipeline import Work
+from wlbook.runner import chapters, claims
+from wlbook.runner.store import Store
+from wlbook.simulation import cosmology, dataset, survey
 
-plots.use_style()
+use_style()
 store = Store()
 side = chapters.parameters("01_data")["side"]
-data = products.maps(store)
+data = pipeline.maps(store)
 pixel, bins = data.attrs["pixel"] * coarsen, data.sizes["bin"]
 
 # %% [markdown]
@@ -93,7 +83,7 @@ pixel, bins = data.attrs["pixel"] * coarsen, data.sizes["bin"]
 # The list `degradations` above is all you need to change; a word that is not understood gets an answer in a second.
 
 # %%
-print(degradation.GRAMMAR.replace(", ", "\n  "))
+print(GRAMMAR.replace(", ", "\n  "))
 
 # %% [markdown]
 # Scales come as multipoles. Two other ways to say them: `low_pass:20arcmin` is a wavelength on the sky, and
@@ -102,9 +92,9 @@ print(degradation.GRAMMAR.replace(", ", "\n  "))
 # The scales that paper B points at, 8 and 12 Mpc/h, are these multipoles:
 
 # %%
-lenses = degradation.lens_redshifts(data.attrs["source_redshift"])
+lenses = lens_redshifts(data.attrs["source_redshift"])
 for redshift in sorted({0.3, 0.5, *(round(z, 2) for z in lenses)}):
-    low, high = (degradation.ell_from_length(length, redshift) for length in (12.0, 8.0))
+    low, high = (ell_from_length(length, redshift) for length in (12.0, 8.0))
     print(f"z = {redshift}: 8-12 Mpc/h is ell = {low:.0f} to {high:.0f}")
 
 # %% [markdown]
@@ -125,13 +115,13 @@ observation = {"n_gal": n_gal, "sigma_e": sigma_e if noise == "first" else 0.0}
 def transform(spec):
     """The degradation, with the noise behind it if that is the order."""
     steps = [spec] * (spec != "none") + [f"add_noise:{extra}"] * (extra > 0)
-    return degradation.parse("+".join(steps or ["none"]), side=side, redshifts=lenses)
+    return parse("+".join(steps or ["none"]), side=side, redshifts=lenses)
 
 
 # %%
-kappa = maps.select(data, "fiducial")["kappa"].values
+kappa = dataset.select(data, "fiducial")["kappa"].values
 look = partial(
-    training.observe, key=random.key(seed, "shown"), pixel=data.attrs["pixel"], factor=coarsen, **observation
+    survey.observe_degraded, key=random.key(seed, "shown"), pixel=data.attrs["pixel"], factor=coarsen, **observation
 )
 seen = {spec: np.asarray(look(kappa, smoothing=0.0, transform=transform(spec))) for spec in specifications}
 fundamental, nyquist = 360 / side, 180 * 60 / pixel
@@ -151,7 +141,7 @@ axis.loglog(middle, spectra["none"], color="0.75", linewidth=7, label="reference
 for number, spec in enumerate(degradations):
     kept = np.where(spectra[spec] > 1e-4 * spectra["none"], spectra[spec], np.nan)
     style = {"marker": "osD^vP*X"[number % 8], "linestyle": ("-", "--", "-.", ":")[number % 4], "markersize": 5}
-    _ = axis.loglog(middle, kept, label=curves.named(spec), **style)
+    _ = axis.loglog(middle, kept, label=degradation.named(spec), **style)
 axis.axvline(data.attrs["trusted_ell"], color="k", linestyle=":", linewidth=1)
 axis.set_xticks([200, 500, 1000], ["200", "500", "1000"])
 axis.minorticks_off()
@@ -180,7 +170,7 @@ _ = axis.legend(fontsize="small")
 
 # %%
 observation["smoothing"] = smoothing
-shape = {"width": width, "heights": heights}
+shape = {"width": width, "ramps": heights}
 common = {"data": data, "batch": batch, "learning_rate": learning_rate, "coarsen": coarsen, **observation}
 one = common | shape | {"steps": amortised_steps, "seed": seed, "noise_after": extra}
 wanted = {("amortised", "all", 0): Work(amortised.fit, one, amortised_steps)}
@@ -204,10 +194,12 @@ wanted["histogram twin", "none", 0] = Work(
 # Before anything starts, a few steps are measured, and the time the rest will take is told.
 
 # %% tags=["nbval-ignore-output"]
-taught = lessons.lesson(data, coarsen=coarsen, **observation)
-fresh = network.make("Compact", bins=bins, **shape, key=random.key(seed, "price"))
-step = partial(prices.step_seconds, fresh, partial(taught.look, transform=transform("none")), taught.kappa, batch=batch)
-line = prices.told(store, list(wanted.values()), step, side_by_side=2)
+taught = training_set.lesson(data, coarsen=coarsen, **observation)
+fresh = architectures.make("Compact", bins=bins, **shape, key=random.key(seed, "price"))
+step = partial(
+    trainer.step_seconds, fresh, partial(taught.look, transform=transform("none")), taught.kappa, batch=batch
+)
+line = pipeline.training_cost(store, list(wanted.values()), step, side_by_side=2)
 note(line)
 print(line)
 
@@ -218,7 +210,7 @@ print(line)
 # %%
 results = two_at_a_time(lambda work: store.make(work.function, **work.inputs), wanted.values())
 made = dict(zip(wanted, results, strict=True))
-test = maps.select(data, "test")
+test = dataset.select(data, "test")
 asked = {"kappa": test["kappa"].values, "side": side, "seed": seed}
 
 
@@ -279,14 +271,14 @@ for spec in [spec for spec in known if spec != "none"][:n_tuned]:
 # Student's factor for how few of them there are.
 
 # %%
-models, order = information.by_model(test)
+models, order = figure_of_merit.by_model(test)
 vectors = {which: values[order] for which, values in predicted.items()}
-weighed = information.measured(models, vectors, n_fields=n_fields, repeats=n_draws, seed=seed)
-scatter, _ = information.seed_scatter(weighed)
+weighed = figure_of_merit.measured(models, vectors, n_fields=n_fields, repeats=n_draws, seed=seed)
+scatter, _ = figure_of_merit.seed_scatter(weighed)
 ways = list(dict.fromkeys(which[0] for which in weighed))
-left = {way: information.relative(weighed, way) for way in ways if way != "amortised"}
-left["amortised"] = information.relative(weighed, "amortised", ("amortised", "none"))
-left = {way: left[way] for way in curves.WAYS if way in left}
+left = {way: figure_of_merit.relative(weighed, way) for way in ways if way != "amortised"}
+left["amortised"] = figure_of_merit.relative(weighed, "amortised", ("amortised", "none"))
+left = {way: left[way] for way in degradation.WAYS if way in left}
 
 # %% [markdown]
 # A region that reaches the edge of the design ends there because we simulated nothing beyond. Its area is then a lower limit,
@@ -309,11 +301,11 @@ def below(spec):
     return f"merit {area}\nprecision of $S_8$ {precision}"
 
 
-titles = [curves.named(spec) for spec in specifications]
-_ = plots.map_panels(images, titles, side=side, columns=3, below=[below(spec) for spec in specifications])
+titles = [degradation.named(spec) for spec in specifications]
+_ = map_panels(images, titles, side=side, columns=3, below=[below(spec) for spec in specifications])
 
 # %% mystnb={"image": {"alt": "Relative figure of merit and relative precision of S8 for each degradation, retrained, amortised, tuned and for the twins, with error bars, against the reference at one."}, "figure": {"name": "fig-degradation-merits", "caption": "What is left, relative to the reference: figure of merit (left) and precision of S8 (right). Error bars: maps, boxes and the scatter between networks. Small marks are single networks, the grey band is how far two trainings of the reference lie apart. Open symbols: a credible region reaches the edge of the design, and the ratio is drawn towards one. Twins are measured against the retrained reference, the amortised network against itself."}}
-_ = curves.merits(left, specifications, scatter)
+_ = degradation.merits(left, specifications, scatter)
 
 # %% [markdown]
 # ## Do the three ways agree?
@@ -325,7 +317,7 @@ _ = curves.merits(left, specifications, scatter)
 agreement = {}
 for way in ("amortised", "tuned"):
     for spec in [spec for spec in degradations if spec in left.get(way, {})]:
-        agreement[way, spec] = information.apart(left[way][spec], retrained[spec])
+        agreement[way, spec] = figure_of_merit.tension(left[way][spec], retrained[spec])
         pair = [f"{left[way][spec].value[n]:.2f} and {retrained[spec].value[n]:.2f}" for n in (0, 1)]
         apart = [f"{value:.1f}" for value in agreement[way, spec]]
         print(f"{way:10} {spec:18} {pair[0]} ({apart[0]} errors), {pair[1]} ({apart[1]} errors)")
@@ -337,7 +329,7 @@ for kind, spec, same in (
     ("histogram twin", "none", "shuffle_pixels"),
 ):
     if same in retrained and spec in left[kind]:
-        checks[kind] = information.apart(left[kind][spec], retrained[same])
+        checks[kind] = figure_of_merit.tension(left[kind][spec], retrained[same])
         pair = [f"{left[kind][spec].value[n]:.2f} and {retrained[same].value[n]:.2f}" for n in (0, 1)]
         print(f"{kind} and retrained {same}: {pair[0]}, {pair[1]}; {checks[kind].round(1)} errors apart")
 
@@ -345,7 +337,7 @@ for kind, spec, same in (
 # The price of the three ways, as this run or an earlier one paid it:
 
 # %% tags=["nbval-ignore-output"]
-paid = {which: prices.seconds(store, work) or 0.0 for which, work in wanted.items()}
+paid = {which: pipeline.seconds(store, work) or 0.0 for which, work in wanted.items()}
 for way, points in {"retrained": len(specifications), "amortised": len(ladder), "tuned": n_tuned}.items():
     trained = [seconds for which, seconds in paid.items() if which[0] == way]
     if trained:
@@ -359,15 +351,15 @@ for way, points in {"retrained": len(specifications), "amortised": len(ladder), 
 
 # %% mystnb={"image": {"alt": "Information left against the cut of a low pass and a high pass, and its derivative, with the border of non-linear scales."}, "figure": {"name": "fig-degradation-scales", "caption": "Left: what is left of the figure of merit (above) and of the precision of S8 (below) when scales beyond the cut are removed; large open circles are retrained. Right: what is gained per e-fold of scale. Dashed: the border of linear and non-linear structures at the lenses. Dotted: the simulation is trusted up to here."}}
 redshift = float(np.mean(lenses))
-nonlinear = information.nonlinear_ell(redshift)
-length = degradation.ell_from_length(1.0, redshift)
+nonlinear = figure_of_merit.nonlinear_ell(redshift)
+length = ell_from_length(1.0, redshift)
 lines, marks = {}, {}
 for way, specs in filters.items():
     lines[f"{way} pass"] = cuts, [left["amortised"][spec] for spec in specs]
     mine = [spec for spec in known if spec.startswith(f"{way}_pass")]
     at = [float(every.ladder.read(spec, tuple(lenses)).first[0]) for spec in mine]
     marks[f"{way} pass"] = at, [retrained[spec] for spec in mine]
-_ = curves.scales(lines, marks, length=length, nonlinear=nonlinear, trusted=data.attrs["trusted_ell"])
+_ = degradation.scales(lines, marks, length=length, nonlinear=nonlinear, trusted=data.attrs["trusted_ell"])
 
 # %% [markdown]
 # At the lenses, structures become non-linear at $\ell =$ {glue:text}`degradation-nonlinear`, a wavelength of
@@ -379,7 +371,7 @@ _ = curves.scales(lines, marks, length=length, nonlinear=nonlinear, trusted=data
 # Three ranges of {term}`kappa`, cut at one standard deviation of the noisy map, alone and in pairs.
 
 # %% mystnb={"image": {"alt": "What is left when only low, middle or high kappa, or two of them, are kept."}, "figure": {"name": "fig-degradation-heights", "caption": "What is left when only these heights are kept: low is below -1, middle within 1, high above 1 standard deviation of the map."}}
-_ = curves.heights({way: left[way] for way in ("amortised", "retrained")}, pieces)
+_ = degradation.heights({way: left[way] for way in ("amortised", "retrained")}, pieces)
 
 # %% [markdown]
 # ## Shares
@@ -420,7 +412,7 @@ bars = {
 }
 
 # %% mystnb={"image": {"alt": "For low, middle and high kappa: share of pixels, share of squared gradient, precision when kept alone, precision lost when removed."}, "figure": {"name": "fig-degradation-attribution", "caption": "The same pixels, asked in four ways: how many they are, how much of the squared gradient of S8 they hold, what precision is left when only they are kept, and what is lost when only they are removed (amortised network)."}}
-_ = curves.attribution(["low", "middle", "high"], bars)
+_ = degradation.attribution(["low", "middle", "high"], bars)
 
 # %% [markdown]
 # The first two bars sum to one over the ranges, the last two need not. Ranges repeat each other: how strong the
@@ -439,14 +431,14 @@ glue("degradation-pixel", f"{pixel:.1f}", display=False)
 glue("degradation-trusted", f"{data.attrs['trusted_ell']:.0f}", display=False)
 glue("degradation-nonlinear", f"{nonlinear:.0f}", display=False)
 glue("degradation-border", f"{length / nonlinear:.0f}", display=False)
-middles, gained = information.slope(cuts, [one.value[1] for one in lines["low pass"][1]])
+middles, gained = figure_of_merit.slope(cuts, [one.value[1] for one in lines["low pass"][1]])
 glue("degradation-steepest", f"{middles[gained.argmax()]:.0f}", display=False)
 glue("degradation-steepest-length", f"{length / middles[gained.argmax()]:.0f}", display=False)
 said = np.sqrt(predicted["retrained", "none", 0][:, 0] / 0.3) * predicted["retrained", "none", 0][:, 1]
 truth = cosmology.s_8(test["omega_m"].values, test["sigma_8"].values)
-glue("degradation-r2", f"{training.r_squared(truth, said):.2f}", display=False)
+glue("degradation-r2", f"{calibration.r_squared(truth, said):.2f}", display=False)
 twin_said = np.sqrt(predicted["spectra twin", "none", 0][:, 0] / 0.3) * predicted["spectra twin", "none", 0][:, 1]
-glue("degradation-r2-twin", f"{training.r_squared(truth, twin_said):.2f}", display=False)
+glue("degradation-r2-twin", f"{calibration.r_squared(truth, twin_said):.2f}", display=False)
 worst = max((values[1] for (way, _), values in agreement.items() if way == "amortised"), default=0.0)
 glue("degradation-apart", f"{worst:.1f}", display=False)
 glue("degradation-price", f"{paid['amortised', 'all', 0] / max(paid['retrained', 'none', 0], 0.1):.1f}", display=False)
@@ -472,8 +464,8 @@ for claim in (*tests, "b5-shuffled-pixels"):
     ours, verdict = "not tested in this run", "not tested"
     if claim in found:
         known_claim, ends = claims.load()[claim], any(one.limited for one in found[claim])
-        value, error, at_most = information.judged(*found[claim], low=known_claim.low, high=known_claim.high)
-        ours = f"{'at most ' * at_most}{value:.2f} ± {information.ratio(*found[claim])[1]:.2f}"
+        value, error, at_most = figure_of_merit.judged(*found[claim], low=known_claim.low, high=known_claim.high)
+        ours = f"{'at most ' * at_most}{value:.2f} ± {figure_of_merit.ratio(*found[claim])[1]:.2f}"
         verdict = claims.verdict(known_claim, value, error)
         detail = f"{'at most this; ' * at_most}{trained}" + "; regions end at the design's edge" * ends
         claims.record(claim, value, error, detail=detail)

@@ -43,17 +43,21 @@ import numpy as np
 from IPython.display import display
 from myst_nb import glue
 
-from wlbook import chapters, claims, constraints, cosmology, inference, maps, plots, products, statistics, survey
-from wlbook.inference import fisher
-from wlbook.pools import two_at_a_time
-from wlbook.store import Store
+from wlbook import inference, pipeline, statistics
+from wlbook.common.threads import two_at_a_time
+from wlbook.figures import constraints as wl_constraints
+from wlbook.figures import style
+from wlbook.inference import constraints, fisher
+from wlbook.runner import chapters, claims
+from wlbook.runner.store import Store
+from wlbook.simulation import cosmology, dataset, survey
 
-plots.use_style()
+style.use_style()
 if not combine or not set(combine) <= set(statistics.NAMES) or len(set(combine)) < len(combine):
     raise ValueError(f"combine = {combine}: must be one or more of {list(statistics.NAMES)}, each once")
 store = Store()
-data = products.maps(store)
-fiducial, test = maps.select(data, "fiducial"), maps.select(data, "test")
+data = pipeline.maps(store)
+fiducial, test = dataset.select(data, "fiducial"), dataset.select(data, "test")
 side = float(data.attrs["side"])
 n_fields = area / side**2
 
@@ -91,20 +95,20 @@ def measured(dispersion: float, networks: dict) -> tuple[dict, dict]:
     bins.pop("sigma")
     asked = {"look": look, "smoothing": smoothing, "bins": bins, "names": combine, "networks": networks}
     asked["network_smoothing"] = taught["smoothing"]
-    found = constraints.measured(store, test["kappa"].values, **asked, seed=seed)
-    observed = constraints.measured(store, fiducial["kappa"].values, **asked, seed=seed + 1)
+    found = pipeline.measured(store, test["kappa"].values, **asked, seed=seed)
+    observed = pipeline.measured(store, fiducial["kappa"].values, **asked, seed=seed + 1)
     return {name: np.stack([v[one] for one in of_model]) for name, v in found.items()}, observed
 
 
 # %%
 networks = {
-    "network" if not number else f"network {number + 1}": products.network(
+    "network" if not number else f"network {number + 1}": pipeline.network(
         store, data, seed=taught["seed"] + number, **retrained
     )
     for number in range(taught["n_seeds"])
 }
 small = {"coarsen": 2, "steps": taught["small_steps"], **retrained}
-lent = {f"small {n}": products.network(store, data, seed=taught["seed"] + n, **small) for n in (0, 1)}
+lent = {f"small {n}": pipeline.network(store, data, seed=taught["seed"] + n, **small) for n in (0, 1)}
 uncut, sky_vectors = measured(sigma_e, networks | lent)
 by_model, observed = constraints.alive(uncut, sky_vectors)
 found = constraints.find(parameters, by_model, observed, rows, method=method, n_fields=n_fields, **options)
@@ -140,7 +144,7 @@ start = 0
 for name in [*combine, "network"]:
     errors = emulators[name].leave_one_out()
     error = np.sqrt((errors**2).mean("model")) * np.sqrt(n_fields)
-    _ = axis.plot(start + np.arange(error.size), error, "o-", markersize=4, color=plots.COLORS.get(name), label=name)
+    _ = axis.plot(start + np.arange(error.size), error, "o-", markersize=4, color=style.COLORS.get(name), label=name)
     start += error.size
 _ = axis.axhline(1, color="0.7", linewidth=0.8)
 _ = axis.set(xlabel="bin", ylabel="error / scatter of the survey", ylim=(0, None))
@@ -166,7 +170,7 @@ levels = {row: [inference.credible_level(one, share) for share in (0.68, 0.95)] 
 figure, panels = plt.subplots(1, 2, figsize=(7.6, 3.8), sharey=True)
 for panel, names in zip(panels, ([*combine, together], [together, "network", "network + all"]), strict=True):
     shown = {row: wide[row].values for row in names}
-    plots.contours(panel, shown, (grid["omega_m"], grid["sigma_8"]), levels=levels, truth=cosmology.FIDUCIAL)
+    style.contours(panel, shown, (grid["omega_m"], grid["sigma_8"]), levels=levels, truth=cosmology.FIDUCIAL)
 _ = panels[1].set_ylabel("")
 
 # %% [markdown]
@@ -213,7 +217,7 @@ for row, (value, bootstrapped, whole) in ratios.items():
 # %% mystnb={"image": {"alt": "Share of 68 percent regions that hold the truth for each row, for mock surveys, single maps and ideal data, with the nominal share as a line"}, "figure": {"name": "fig-constraints-coverage", "caption": "Coverage of the 68 % regions. Bars are three binomial standard errors."}}
 seeds = fiducial["seed"].values
 shares = constraints.covered(found, observed, rows, seeds, seed=seed, **options)
-_ = constraints.coverage_figure(shares)
+_ = wl_constraints.coverage_figure(shares)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 fails = {kind: constraints.uncovered(shares, kind) for kind in ("surveys", "maps")}
@@ -242,14 +246,14 @@ inner = np.concatenate(of_model)
 gaussian = inference.GaussianFields(test["kappa"].values[inner], universes[inner], side=side)
 drawn = [gaussian.draw(tuple(p), null_maps, seed=1000 * seed + n) for n, p in enumerate(parameters)]
 sky = gaussian.draw(cosmology.FIDUCIAL, 4 * null_maps, seed=1000 * seed + len(drawn))
-null_networks = {"network": networks["network"], "null network": products.null_network(store, data, **small)}
+null_networks = {"network": networks["network"], "null network": pipeline.null_network(store, data, **small)}
 look = {"side": side, "n_gal": n_gal, "sigma_e": sigma_e}
 bins = statistics.binning(sky, **look, smoothing=smoothing, **bin_numbers, seed=seed)
 bins.pop("sigma")
 asked = {"look": look, "smoothing": smoothing, "bins": bins, "names": combine, "networks": null_networks, "copies": 2}
 asked["network_smoothing"] = taught["smoothing"]
-null_vectors = constraints.measured(store, np.concatenate(drawn), **asked, seed=seed + 2)
-null_observed = constraints.measured(store, sky, **asked, seed=seed + 3)
+null_vectors = pipeline.measured(store, np.concatenate(drawn), **asked, seed=seed + 2)
+null_observed = pipeline.measured(store, sky, **asked, seed=seed + 3)
 null_vectors = {name: v.reshape(len(parameters), null_maps, -1) for name, v in null_vectors.items()}
 null_vectors, null_observed = constraints.alive(null_vectors, null_observed)
 null_rows = rows | {"null network": ["null network"]}
@@ -321,7 +325,7 @@ sky_bins.pop("sigma")
 asked = asked | {"bins": sky_bins, "networks": {}}
 for sign in (1, -1):
     kappa = (1 + sign * calibration) * fiducial["kappa"].values
-    vectors = constraints.measured(store, kappa, **asked, seed=seed + 1)
+    vectors = pipeline.measured(store, kappa, **asked, seed=seed + 1)
     _, vectors = constraints.alive({name: uncut[name] for name in combine}, vectors)
     shifted.append(np.concatenate([vectors[name] for name in combine], axis=1))
 slope, slope_error = fisher.slope(*shifted, calibration, seeds=(seeds, seeds))
@@ -347,7 +351,7 @@ opinions = {"grid": main.posterior, "flow": learnt}
 # %% mystnb={"image": {"alt": "68 and 95 percent contours of the grid, the samples by getdist and the flow; and the samples with the calibration free"}, "figure": {"name": "fig-constraints-opinions", "caption": "The combination's 68 % and 95 % regions: on the grid, from NUTS draws through getdist, by the flow, and with the calibration of shears free."}}
 regions = constraints.densities({"NUTS, getdist": plain, "calibration free": freed})
 figure, axis = plt.subplots(figsize=(5.6, 4.2))
-constraints.opinions(axis, opinions | regions)
+wl_constraints.opinions(axis, opinions | regions)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 opinion_areas = {name: inference.credible_area(one, truncated="allow") for name, one in (opinions | regions).items()}
@@ -375,7 +379,7 @@ else:
     clean_rows = {row: names for row, names in rows.items() if with_network or "network" not in names}
     clearly = {"sigma_e": 0.0, "steps": taught["noiseless_steps"]}
     clear = {
-        name: products.network(store, data, seed=taught["seed"] + number, **clearly)
+        name: pipeline.network(store, data, seed=taught["seed"] + number, **clearly)
         for number, name in enumerate(networks)
         if with_network
     }
@@ -403,7 +407,7 @@ for name, change in choices.items():
     chosen = {"covariance": "varying", "likelihood": "hartlap", "emulator_error": "add", "n_fields": n_fields} | change
     posteriors = {row: inference.posterior(one.emulator, one.data, points=32, **chosen) for row, one in found.items()}
     by_choice[name] = {row: inference.credible_area(p, truncated="allow") for row, p in posteriors.items()}
-constraints.choices_figure(by_choice)
+wl_constraints.choices_figure(by_choice)
 
 # %% [markdown]
 # {glue:text}`constraints-ranking`
@@ -416,7 +420,7 @@ constraints.choices_figure(by_choice)
 fewer = constraints.smaller(
     parameters, by_model, observed, {row: rows[row] for row in (together, "network")}, method=method, **surveyed
 )
-_ = constraints.convergence_figure(fewer)
+_ = wl_constraints.convergence_figure(fewer)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 areas = {row: one.area for row, one in found.items()}

@@ -21,7 +21,7 @@ import os
 from IPython.display import Markdown
 from myst_nb import glue
 
-from wlbook import claims
+from wlbook.runner import claims
 
 known = claims.load()
 found = claims.records()

@@ -13,6 +13,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a page's kernel
 
 install_import_hook("wlbook", "beartype.beartype").__enter__()
 
-from wlbook.pages import xla_flags  # noqa: E402 - the hook first; it does not import JAX
+from wlbook.runner.pages import xla_flags  # noqa: E402 - the hook first; it does not import JAX
 
 os.environ["XLA_FLAGS"] = xla_flags()

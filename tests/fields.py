@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wlbook import random, statistics
+from wlbook import statistics
+from wlbook.common import random
 
 SIDE = 3.5
 ELL_EDGES = np.geomspace(200.0, 4000.0, 9)

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-AROUND = ["__init__", "fingerprint", "keys", "payload", "store", "chapters", "claims", "runs", "pages", "build"]
-AROUND += ["history", "cli", "progress"]
+AROUND = ["__init__.py", "cli.py", "common/__init__.py", "common/degradation_names.py", "common/progress.py", "runner"]
 
 HEADER = """# ---
 # jupyter:
@@ -20,7 +19,9 @@ HEADER = """# ---
 """
 
 FILES = {
-    "wlbook/maps.py": """
+    "wlbook/simulation/__init__.py": "",
+    "wlbook/simulation/memory.py": "def reuse():\n    pass\n",
+    "wlbook/simulation/boxes.py": """
 import os
 import time
 from pathlib import Path
@@ -44,16 +45,20 @@ def simulate_box(*, model, seed):
     time.sleep(float(os.environ.get("BOX_SECONDS", "0")))
     return [seed, seed]
 
+""",
+    "wlbook/simulation/maps.py": """
+from wlbook.simulation.boxes import simulate_box, specifications
+
 
 def make(*, n_models, seed, call):
     return [call(simulate_box, **box) for box in specifications(n_models=n_models, seed=seed)]
 """,
     "wlbook/network.py": """
-from wlbook import maps
+from wlbook.simulation import boxes as simulated
 
 
 def train(*, boxes, steps):
-    maps.note("train")
+    simulated.note("train")
     return sum(box[0] for box in boxes) / len(boxes) + steps
 """,
     "wlbook/plots.py": """
@@ -104,8 +109,8 @@ seed = 1  # of everything; 0 <= seed
 # %% tags=["hide-input"]
 from myst_nb import glue
 
-from wlbook import maps
-from wlbook.store import Store
+from wlbook.runner.store import Store
+from wlbook.simulation import maps
 
 store = Store()
 
@@ -132,8 +137,10 @@ ell_edges = [100, 200, 400]  # bins [dimensionless]; 0 < each <= 40000
 note = ""  # for yourself; any text
 
 # %% tags=["hide-input"]
-from wlbook import chapters, claims, maps, network, plots
-from wlbook.store import Store
+from wlbook import network, plots
+from wlbook.runner import chapters, claims
+from wlbook.runner.store import Store
+from wlbook.simulation import maps
 
 store = Store()
 
@@ -174,8 +181,13 @@ def write(root: Path) -> Path:
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    for module in AROUND:
-        shutil.copy(REPOSITORY / "wlbook" / f"{module}.py", root / "wlbook")
+    for name in AROUND:
+        source, target = REPOSITORY / "wlbook" / name, root / "wlbook" / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(source, target)
     shutil.copytree(REPOSITORY / "book" / "_static", root / "book" / "_static")
     for name in ("_config.yml", "book/claims.py", "book/references.bib", "requirements.lock"):
         shutil.copy(REPOSITORY / name, root / name)
@@ -211,7 +223,7 @@ def wlbook(root: Path, *arguments: str, status: int = 0, **more: str) -> str:
 def execute(root: Path, *changes: str, names: str = "chapters.names(run.root)", **more: str) -> subprocess.Popen:
     """Run the stale pages of this book without drawing them, as a process."""
     code = f"""
-from wlbook import build, chapters, runs
+from wlbook.runner import build, chapters, runs
 run = runs.plan("demo", {list(changes)})
 build.execute(run, {names}, print)
 """

@@ -10,7 +10,8 @@ import minibook
 import numpy as np
 import pytest
 
-from wlbook import chapters, cosmology
+from wlbook.runner import chapters
+from wlbook.simulation import cosmology
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +52,15 @@ def test_only_an_edit_of_the_science_trains_again(book):
     if not (book / "build" / "tiny" / "run.json").is_file():
         pytest.skip("needs the book built by the test before")
     asked = ("why", "03_network", "--profile", "tiny")
-    for module, again in (("plots", False), ("network", True)):
+    for module, again in (("figures/style", False), ("network/architectures", True)):
         path = book / "wlbook" / f"{module}.py"
         text = path.read_text()
         path.write_text(text + "\n# an edit\n")
         said = minibook.wlbook(book, *asked)
         path.write_text(text)
         assert f"wlbook/{module}.py was edited" in said
-        assert (f"training.fit: wlbook/{module}.py was edited" in said) == again
-        assert ("nothing stored is made again" in said) != again and "reused: maps.simulate_box" in said
+        assert (f"network.training.fit: wlbook/{module}.py was edited" in said) == again
+        assert ("nothing stored is made again" in said) != again and "reused: simulation.boxes.simulate_box" in said
     assert "nothing changed" in minibook.wlbook(book, *asked)
 
 

@@ -165,7 +165,7 @@ def test_why_names_the_edit_and_only_what_it_touches_is_made_again(book):
     edit(book, "wlbook/network.py", "+ steps", "+ steps + 1")
     said = wlbook(book, "why", "02_network")
     assert "wlbook/network.py was edited" in said and "made again" in said
-    assert "network.train: wlbook/network.py was edited" in said and "reused: maps.simulate_box (3)" in said
+    assert "network.train: wlbook/network.py was edited" in said and "reused: simulation.boxes.simulate_box (3)" in said
     assert minibook.executed(book) == ["02_network"]
     assert log(book).count("train") == 2 and log(book).count("box 0") == 1
     assert "result 13.0" in minibook.page(book, "02_network")
@@ -176,7 +176,7 @@ def test_change_of_another_chapters_parameter_reaches_the_pages_that_read_it(boo
     said = wlbook(book, "why", "02_network", "-p", "01_data.seed=5")
     assert "parameter seed of 01_data: 1 -> 5" in said and "network.train" in said
     said = wlbook(book, "why", "02_network", "-p", "steps=20")
-    assert "parameter steps: 10 -> 20" in said and "reused: maps.simulate_box (3)" in said
+    assert "parameter steps: 10 -> 20" in said and "reused: simulation.boxes.simulate_box (3)" in said
     assert minibook.executed(book, "01_data.n_models=2") == ["01_data", "02_network"]
     assert "2 boxes" in minibook.page(book, "01_data", "demo+01_data.n_models=2")
     assert "3 boxes" in minibook.page(book, "01_data")

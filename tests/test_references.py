@@ -6,14 +6,14 @@ import minibook
 import nbformat
 import pytest
 
-from wlbook import chapters, pages
+from wlbook.runner import chapters, pages, runs
 
 FOLDER = minibook.REPOSITORY / "tests" / "pages"
 
 
 @pytest.mark.parametrize("name", chapters.names())
 def test_reference_holds_the_cells_of_its_chapter(name):
-    values = chapters.resolve("demo", {})[name]
+    values = runs.resolve("demo", {})[name]
     chapter = pages.notebook(chapters.read(name).path.read_text(), values)
     reference = nbformat.read(FOLDER / f"{name}.ipynb", 4)
     expected = [(cell.source, cell.metadata.get("tags", [])) for cell in chapter.cells if cell.cell_type == "code"]

@@ -13,8 +13,9 @@ from typing import Annotated
 
 import typer
 
-from wlbook import chapters, runs
-from wlbook.fingerprint import SourceChangedError, repository
+from wlbook.runner import chapters, runs
+from wlbook.runner.environment import repository
+from wlbook.runner.fingerprint import SourceChangedError
 
 app = typer.Typer(
     help="A paper that runs: execute its pages, change their parameters, see what follows.",
@@ -48,9 +49,9 @@ def _input() -> Iterator[None]:
 @contextlib.contextmanager
 def _work() -> Iterator[None]:
     """What goes wrong in here has a reason outside the code: its lines, status 1."""
-    from wlbook.build import BuildError
-    from wlbook.pages import PageError
-    from wlbook.store import StoreError
+    from wlbook.runner.build import BuildError
+    from wlbook.runner.pages import PageError
+    from wlbook.runner.store import StoreError
 
     warnings.showwarning = lambda message, *_, **__: print(f"wlbook: {message}", file=sys.stderr)
     try:
@@ -89,7 +90,7 @@ def build(
     with _input():
         run = runs.plan(profile, settings or [], name=name)
     with _work():
-        from wlbook import build as building
+        from wlbook.runner import build as building
 
         index = building.build(run, _tell)
     print(f"open {_near(index)}")
@@ -104,7 +105,7 @@ def run_page(chapter: ChapterName, profile: Profile = "demo", settings: Settings
     with _input():
         run = runs.plan(profile, settings or [], chapter=chapter)
     with _work():
-        from wlbook import build as building
+        from wlbook.runner import build as building
 
         path = building.build_page(run, chapter, _tell)
     print(f"open {_near(path)}")
@@ -117,8 +118,8 @@ def why(chapter: ChapterName, profile: Profile = "demo", settings: Settings = No
         chapters.read(chapter)
         asked = runs.plan(profile, settings or [], chapter=chapter, name=Path(profile).stem)
     with _work():
-        from wlbook import history
-        from wlbook.store import Store
+        from wlbook.runner import history
+        from wlbook.runner.store import Store
 
         records = asked.folder / "records.json"
         lines = history.why(asked, chapter, Store(), json.loads(records.read_text()) if records.is_file() else {})
@@ -131,8 +132,8 @@ def list_chapters(profile: Profile = "demo") -> None:
     with _input():
         run = runs.plan(profile, [])
     with _work():
-        from wlbook import history
-        from wlbook.store import Store
+        from wlbook.runner import history
+        from wlbook.runner.store import Store
 
         for state in history.states(run, Store()):
             cost = "" if state.seconds is None else f"{state.seconds / 60:.1f} min"
@@ -148,7 +149,7 @@ def params(
     with _input():
         page = chapters.read(chapter)
         known = [profile] if profile else sorted(path.stem for path in (repository() / "profiles").glob("*.yml"))
-        values = {name: chapters.resolve(name, {})[chapter] for name in known}
+        values = {name: runs.resolve(name, {})[chapter] for name in known}
     header = ("parameter", *(Path(name).stem for name in known), "allowed", "what it is")
     rows = [
         (name, *(str(values[profile][name]) for profile in known), parameter.rule, parameter.description)
@@ -170,26 +171,27 @@ def simulate(
         part, _, parts = shard.partition("/")
         if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
             raise ValueError(f"--shard {shard}: must be I/N with 1 <= I <= N")
-        values = chapters.resolve(profile, chapters.overrides(settings or [], chapter="01_data"))["01_data"]
-        from wlbook import maps, memory, pages
-        from wlbook.build import write_whole
-        from wlbook.keys import key_of
-        from wlbook.progress import progress
-        from wlbook.store import Store
+        values = runs.resolve(profile, runs.overrides(settings or [], chapter="01_data"))["01_data"]
+        from wlbook.common.progress import progress
+        from wlbook.runner import pages
+        from wlbook.runner.build import write_whole
+        from wlbook.runner.cache_keys import key_of
+        from wlbook.runner.store import Store
+        from wlbook.simulation import boxes, memory
 
         if values.get("source", "simulate") != "simulate":
             raise ValueError(f'01_data.source = {values["source"]!r}: must be "simulate", there is nothing to make')
-        accepted = inspect.signature(maps.specifications).parameters
-        every = maps.specifications(**{name: value for name, value in values.items() if name in accepted})
+        accepted = inspect.signature(boxes.specifications).parameters
+        every = boxes.specifications(**{name: value for name, value in values.items() if name in accepted})
         mine = every[int(part) - 1 :: int(parts)]
     with _work():
         os.environ["XLA_FLAGS"] = pages.xla_flags()  # a box is then the same, to the last bit, as a page makes it
         store = Store()
         store.check()
-        keys = [key_of(store.describe(maps.simulate_box, **box)) for box in every]
+        keys = [key_of(store.describe(boxes.simulate_box, **box)) for box in every]
         there = {manifest["key"] for manifest in store.manifests()}
         missing = [box for box, key in zip(every, keys, strict=True) if box in mine and key not in there]
-        need, free = maps.disk_need(missing), shutil.disk_usage(store.root).free
+        need, free = boxes.disk_need(missing), shutil.disk_usage(store.root).free
         print(f"{len(mine)} boxes, {len(missing)} of them to make")
         print(f"{need / 1e9:.2f} GB needed in {store.root}, {free / 1e9:.0f} GB free")
         if need > free:
@@ -198,7 +200,7 @@ def simulate(
         write_whole(folder / "simulated.json", json.dumps(keys))
         memory.reuse()
         for box in progress(mine, "simulating", total=len(mine), unit="box"):
-            store.make(maps.simulate_box, **box)
+            store.make(boxes.simulate_box, **box)
     print("done")
 
 
@@ -208,8 +210,8 @@ def gc(
 ) -> None:
     """Free the store of what no run under build/ uses, of what was damaged, and of leftovers of killed runs."""
     with _work():
-        from wlbook import history
-        from wlbook.store import Store
+        from wlbook.runner import history
+        from wlbook.runner.store import Store
 
         store, freed = Store(), 0
         for path in history.unused(store, repository()):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wlbook import pages, runs
+from wlbook.runner import pages, runs
 
 _temporary: list[Path] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 
-from wlbook import build, chapters, runs
+from wlbook.runner import build, chapters, runs
 
 HERE = Path(__file__).parent
 LONGEST = 2000  # characters of text that one cell may show

@@ -5,41 +5,6 @@ inside `jax.jit`; cut scales and thresholds may be traced arrays that broadcast 
 compiled function serves a whole ladder of cuts.
 """
 
-from wlbook.degradation.bins import add_noise, coarsen, mask_holes, single_bin, sum_bins
-from wlbook.degradation.filters import (
-    FIDUCIAL,
-    band_stop,
-    ell_from_angle,
-    ell_from_length,
-    high_pass,
-    lens_redshifts,
-    low_pass,
-)
-from wlbook.degradation.grammar import compose, degrade, parse
-from wlbook.degradation.places import randomize_phases, shuffle_pixels
-from wlbook.degradation.ranges import gaussianize, keep_kappa, remove_kappa
-from wlbook.specifications import GRAMMAR
+import lazy_loader
 
-__all__ = [
-    "FIDUCIAL",
-    "GRAMMAR",
-    "add_noise",
-    "band_stop",
-    "coarsen",
-    "compose",
-    "degrade",
-    "ell_from_angle",
-    "ell_from_length",
-    "gaussianize",
-    "high_pass",
-    "keep_kappa",
-    "lens_redshifts",
-    "low_pass",
-    "mask_holes",
-    "parse",
-    "randomize_phases",
-    "remove_kappa",
-    "shuffle_pixels",
-    "single_bin",
-    "sum_bins",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from wlbook import random, survey
-from wlbook.degradation.inputs import Maps, Real, check_positive
+from wlbook.common import random
+from wlbook.degradation.arguments import Maps, Real, check_positive
+from wlbook.simulation import survey
 
 
 def sum_bins(kappa: Maps) -> Float[Array, "*batch 1 y x"]:

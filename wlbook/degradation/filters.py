@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Inexact
 from scipy.optimize import root_scalar
 
-from wlbook import cosmology
-from wlbook.cosmology import Cosmology
-from wlbook.degradation.inputs import Maps, Number, Real, Window, check_option, check_positive, check_rising
+from wlbook.degradation.arguments import Maps, Number, Real, Window, check_option, check_positive, check_rising
+from wlbook.simulation import cosmology
+from wlbook.simulation.cosmology import Cosmology, distance
 
 Multiplier = Inexact[np.ndarray | Array, "..."]
 
@@ -137,3 +137,28 @@ def _window(kappa: Maps, ell: Number, side: Real, window: str) -> Multiplier:
 def multiply_modes(kappa: Maps, window: Multiplier) -> Maps:
     """Multiply the modes on the half plane of `rfft2`."""
     return jnp.fft.irfft2(jnp.fft.rfft2(kappa) * window, s=kappa.shape[-2:])
+
+
+def band_pass(kappa: Maps, low: Number, high: Number, *, side: Real) -> Maps:
+    """Only the waves with low < ell <= high, as in `low_pass` and `high_pass`."""
+    return high_pass(low_pass(kappa, high, side=side), low, side=side)
+
+
+def comoving_smoothing(length: float, redshift: Sequence[float], cosmo: Cosmology | None = None) -> list[float]:
+    """One comoving scale, seen at the redshift of each bin's lenses [arcmin] (the rule of Aymerich et al. 2026).
+
+    Args:
+        length: comoving standard deviation of the Gaussian [Mpc/h], >= 0.
+        redshift: of the lenses of each bin, > 0.
+        cosmo: where distances come from, the fiducial if not given: a survey smooths its one sky for all models alike.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    if not length >= 0:
+        raise ValueError(f"length = {length}: must be >= 0 [Mpc/h]")
+    for one in redshift:
+        if not one > 0:
+            raise ValueError(f"redshift = {one}: must be > 0")
+    chi = distance(cosmo or FIDUCIAL, np.asarray(redshift, np.float64))
+    return np.degrees(60 * length / chi).tolist()

@@ -1,4 +1,4 @@
-"""Compositions of degradations, and functions from their short names (`wlbook.specifications`)."""
+"""Compositions of degradations, and functions from their short names (`wlbook.common.degradation_names`)."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,13 +8,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from wlbook import specifications
+from wlbook.common import degradation_names
+from wlbook.common.degradation_names import Amount, Step
+from wlbook.degradation.arguments import AnyMaps, Degradation, Maps, Real, check_positive
 from wlbook.degradation.bins import add_noise, coarsen, mask_holes, single_bin, sum_bins
 from wlbook.degradation.filters import band_stop, ell_from_length, high_pass, low_pass
-from wlbook.degradation.inputs import AnyMaps, Degradation, Maps, Real, check_positive
-from wlbook.degradation.places import randomize_phases, shuffle_pixels
-from wlbook.degradation.ranges import gaussianize, keep_kappa, remove_kappa
-from wlbook.specifications import Amount, Step
+from wlbook.degradation.randomisation import randomize_phases, shuffle_pixels
+from wlbook.degradation.thresholds import gaussianize, keep_kappa, remove_kappa
 
 
 def compose(kappa: Maps, functions: Sequence[Degradation], *, key: Key[Array, ""]) -> AnyMaps:
@@ -43,7 +43,7 @@ def degrade(kappa: Maps, *, spec: str, side: Real, redshifts: Sequence[Real] = (
     Raises:
         ValueError: if the specification does not follow the grammar, or does not fit the maps.
     """
-    steps = [_function(step, spec, side, redshifts) for step in specifications.read(spec)]
+    steps = [_function(step, spec, side, redshifts) for step in degradation_names.read(spec)]
     return compose(kappa, steps, key=key)
 
 
@@ -67,7 +67,7 @@ def parse(spec: str, *, side: Real, redshifts: Sequence[Real] = ()) -> functools
         ValueError: one line with the specification, what is wrong, the grammar and the names.
     """
     check_positive("side", side, "deg")
-    for step in specifications.read(spec):
+    for step in degradation_names.read(spec):
         _function(step, spec, side, redshifts)
     comoving = {"redshifts": [float(z) for z in redshifts]} if "Mpc/h" in spec and redshifts else {}
     return functools.partial(degrade, spec=spec.replace(" ", ""), side=side, **comoving)
@@ -95,19 +95,19 @@ _CALLS = {
     "add_noise": _Call(add_noise, "key"),
     "mask_holes": _Call(mask_holes, "side"),
 }
-assert _CALLS.keys() == specifications.NAMES.keys()
+assert _CALLS.keys() == degradation_names.NAMES.keys()
 
 
 def _function(step: Step, spec: str, side: Real, redshifts: Sequence[Real]) -> Degradation:
     """One step of a specification as a function of (kappa, *, key)."""
     function, needs = _CALLS[step.name]
     keywords: dict[str, Any] = {"side": side} if needs == "side" else {}
-    keywords |= {specifications.NAMES[step.name].option: step.option} if step.option else {}
+    keywords |= {degradation_names.NAMES[step.name].option: step.option} if step.option else {}
     if step.name in ("keep_kappa", "remove_kappa") and any(amount.unit == "kappa" for amount in step.amounts):
         keywords["units"] = "kappa"
     values = [_value(amount, spec, redshifts) for amount in step.amounts]
     if step.name == "band_stop" and not np.all(np.asarray(values[0]) < np.asarray(values[1])):
-        raise specifications.bad(spec, "the range of band_stop must rise")
+        raise degradation_names.bad(spec, "the range of band_stop must rise")
     bins = {value.shape[0] for value in values if isinstance(value, np.ndarray)}
 
     def call(kappa: Maps, *, key: Key[Array, ""]) -> AnyMaps:
@@ -124,6 +124,6 @@ def _value(amount: Amount, spec: str, redshifts: Sequence[Real]) -> Any:
         return amount.value
     seen = amount.redshifts or tuple(redshifts)
     if not seen:
-        raise specifications.bad(spec, f"{amount.value:g}Mpc/h must name a redshift: {amount.value:g}Mpc/h@0.5")
+        raise degradation_names.bad(spec, f"{amount.value:g}Mpc/h must name a redshift: {amount.value:g}Mpc/h@0.5")
     ells = [ell_from_length(amount.value, redshift) for redshift in seen]
     return ells[0] if len(ells) == 1 else np.array(ells)[:, None, None]

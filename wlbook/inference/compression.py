@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-from wlbook.cosmology import FIDUCIAL
-from wlbook.inference.areas import Real
+from wlbook.inference.credible_regions import Real
 from wlbook.inference.emulator import Emulator
+from wlbook.simulation.cosmology import FIDUCIAL
 
 
 def score_weights(

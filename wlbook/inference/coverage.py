@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from wlbook.cosmology import FIDUCIAL
-from wlbook.inference.areas import Real
+from wlbook.inference.credible_regions import Real
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.likelihood import log_likelihood
+from wlbook.simulation.cosmology import FIDUCIAL
 
 _CHUNK = 64
 

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float, Num
 from scipy.spatial import Delaunay, QhullError
 
-from wlbook.inference.processes import Processes
+from wlbook.inference.gaussian_process import Processes
 
 Vectors = Num[Array | np.ndarray, "model map _"]
 

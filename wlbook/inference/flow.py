@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Num
 
-from wlbook import random
-from wlbook.inference.areas import AXES, Axis, Real, _cells
+from wlbook.common import random
+from wlbook.inference.credible_regions import AXES, Axis, Real, _cells
 from wlbook.inference.emulator import Emulator
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln
 
-from wlbook.cosmology import FIDUCIAL
 from wlbook.inference.emulator import Emulator
+from wlbook.simulation.cosmology import FIDUCIAL
 
 Form = Literal["plug-in", "hartlap", "student", "matched"]
 Real = int | float

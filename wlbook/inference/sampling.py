@@ -11,11 +11,11 @@ import xarray as xr
 from jaxtyping import Array, Float
 from scipy.spatial import ConvexHull
 
-from wlbook import random
-from wlbook.cosmology import FIDUCIAL
-from wlbook.inference.areas import AXES, Data, Real
+from wlbook.common import random
+from wlbook.inference.credible_regions import AXES, Data, Real
 from wlbook.inference.emulator import Emulator
-from wlbook.inference.posterior import posterior_grid
+from wlbook.inference.posteriors import posterior_grid
+from wlbook.simulation.cosmology import FIDUCIAL
 
 LogDensity = Callable[[Float[Array, " parameter"]], Float[Array, ""]]
 

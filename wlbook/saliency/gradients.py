@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
-from wlbook.saliency.question import Map, Model, Output, evaluating, scalar, start_of
+from wlbook.saliency.explain import Map, Model, Output, evaluating, scalar, start_of
 
 
 def gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from wlbook.saliency.covering import covered
-from wlbook.saliency.question import Map, Model, Output, answers, direction, each_of, evaluating, many, start_of
+from wlbook.saliency.explain import Map, Model, Output, answers, direction, each_of, evaluating, many, start_of
+from wlbook.saliency.occluded import covered
 
 
 @evaluating(lambda shape, size=4, **_: (shape[1] // max(1, size)) * (shape[2] // max(1, size)))
@@ -18,7 +18,7 @@ def occlusion(
     """How much the output falls when a square is covered, shared evenly by the square's pixels.
 
     The first layers of this book's networks, which see only their neighbourhood, are asked about many squares at once
-    (`wlbook.saliency.covering`); the answer is that of one square after the other.
+    (`wlbook.saliency.occluded`); the answer is that of one square after the other.
 
     Args:
         model: callable from `[bin, y, x]` to `[output]`.

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy import ndimage
 
-from wlbook.statistics import power_spectrum
+from wlbook.statistics.spectra import power_spectrum
 
 
 def extrema(kappa: Float[Array | np.ndarray, "..."], *, kind: str, threshold: float) -> Bool[np.ndarray, "..."]:

@@ -24,36 +24,50 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook import network
-from wlbook.saliency.question import Map, Model, Output, direction
-from wlbook.saliency.relus import is_relu
+from wlbook.network.layers import (
+    Affine,
+    AveragePool,
+    Beside,
+    ChannelsLast,
+    Convolution,
+    Dense,
+    First,
+    Flatten,
+    GlobalAverage,
+    ReLU,
+    Residual,
+    Scale,
+    run,
+)
+from wlbook.saliency.backprop import is_relu
+from wlbook.saliency.explain import Map, Model, Output, direction
 
 KINDS = ("weights", "average", "pass", "move", "affine", "sum", "row")
 Bounds = tuple[float, float] | None
 
 _KINDS: dict[type, str] = {
-    network.Convolution: "weights",
-    network.Dense: "weights",
+    Convolution: "weights",
+    Dense: "weights",
     eqx.nn.Conv: "weights",
     eqx.nn.Linear: "weights",
-    network.AveragePool: "average",
-    network.GlobalAverage: "average",
+    AveragePool: "average",
+    GlobalAverage: "average",
     eqx.nn.AvgPool1d: "average",
     eqx.nn.AvgPool2d: "average",
     eqx.nn.AvgPool3d: "average",
-    network.ReLU: "pass",
-    network.Scale: "pass",
+    ReLU: "pass",
+    Scale: "pass",
     eqx.nn.Identity: "pass",
     eqx.nn.Dropout: "pass",
-    network.ChannelsLast: "move",
-    network.Flatten: "move",
-    network.First: "move",
+    ChannelsLast: "move",
+    Flatten: "move",
+    First: "move",
     eqx.nn.MaxPool1d: "move",
     eqx.nn.MaxPool2d: "move",
     eqx.nn.MaxPool3d: "move",
-    network.Affine: "affine",
-    network.Residual: "sum",
-    network.Beside: "row",
+    Affine: "affine",
+    Residual: "sum",
+    Beside: "row",
 }
 _MOVES = (jnp.ravel, jnp.squeeze, jnp.transpose)
 
@@ -96,7 +110,7 @@ def lrp(
       that relevance is conserved.
 
     Args:
-        model: with `layers`, as the book's networks, `Trained`, `eqx.nn.Sequential` and `eqx.nn.MLP`.
+        model: with `layers`, as the book's networks, `Estimator`, `eqx.nn.Sequential` and `eqx.nn.MLP`.
         kappa: one map.
         output: index of an output, or a direction `[output]`.
         rule: for every layer with weights.
@@ -128,7 +142,7 @@ def lrp(
     chosen = direction(model, kappa, output)
     kappa = jnp.asarray(kappa)
     rules = _Rules(rule, first, epsilon, alpha, bounds)
-    return rules.back(layers, kappa, chosen * network.run(layers, kappa), kappa)
+    return rules.back(layers, kappa, chosen * run(layers, kappa), kappa)
 
 
 def deep_taylor(model: Model, kappa: Map, output: Output, *, bounds: Bounds = None) -> Float[Array, "bin y x"]:
@@ -160,7 +174,7 @@ def walk(model: Any) -> list[Any]:
         kind_of(layer)
     joined: list[Any] = []
     for layer in layers:
-        if joined and kind_of(layer) == "affine" and isinstance(joined[-1], network.Convolution):
+        if joined and kind_of(layer) == "affine" and isinstance(joined[-1], Convolution):
             joined[-1] = _join(joined[-1], layer)
         else:
             joined.append(layer)
@@ -244,7 +258,7 @@ class _Rules(eqx.Module):
 
     def _sum(self, layer: Any, image: Array, relevance: Array) -> Array:
         inner = walk(layer)
-        branch = network.run(inner, image)
+        branch = run(inner, image)
         if self.rule == "epsilon":
             share = relevance / self._stable(image + branch)
             kept, given = image * share, branch * share
@@ -256,7 +270,7 @@ class _Rules(eqx.Module):
         return kept + self.back(inner, image, given, None)
 
     def _row(self, layer: Any, image: Array, relevance: Array) -> Array:
-        ends = np.cumsum([len(network.run(branch, image)) for branch in layer.branches])
+        ends = np.cumsum([len(run(branch, image)) for branch in layer.branches])
         parts = zip(layer.branches, jnp.split(relevance, ends[:-1]), strict=True)
         return sum((self.back(branch, image, part, None) for branch, part in parts), jnp.zeros_like(image))
 
@@ -294,7 +308,7 @@ class _Rules(eqx.Module):
 
     def _z_b(self, layer: Any, image: Array, relevance: Array, before: Sequence[Any], kappa: Any) -> Array:
         assert self.bounds is not None
-        ends = [network.run(before, jnp.full_like(kappa, end)) for end in self.bounds]
+        ends = [run(before, jnp.full_like(kappa, end)) for end in self.bounds]
         low, high = jnp.minimum(*ends), jnp.maximum(*ends)
         bare = without_bias(layer)
         more, less = _weights(bare, lambda w: jnp.maximum(w, 0)), _weights(bare, lambda w: jnp.minimum(w, 0))

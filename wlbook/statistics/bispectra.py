@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.statistics.inputs import Edges, Maps, Mask, Real, checked_mask
-from wlbook.statistics.layout import over_maps
+from wlbook.statistics.arguments import Edges, Maps, Mask, Real, checked_mask
+from wlbook.statistics.execution import over_maps
 from wlbook.statistics.spectra import checked_field, modes
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wlbook.statistics.inputs import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
-from wlbook.statistics.layout import bin_sums, over_maps
+from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.execution import bin_sums, over_maps
 from wlbook.statistics.pixels import STENCIL, bin_index, derivatives, framed, shifted, thresholds_of, usable
 
 #: The order of `moments`.

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.statistics.inputs import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
-from wlbook.statistics.layout import bin_sums, over_maps
+from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.execution import bin_sums, over_maps
 from wlbook.statistics.pixels import AROUND, bin_index, framed, shifted, thresholds_of, usable
 
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from wlbook.statistics.inputs import Maps, Mask, checked_count, checked_mask, checked_shape
-from wlbook.statistics.layout import in_turn, over_maps
+from wlbook.statistics.arguments import Maps, Mask, checked_count, checked_mask, checked_shape
+from wlbook.statistics.execution import in_turn, over_maps
 
 COVERAGE = 0.95
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from wlbook.statistics.inputs import Edges, Maps, Mask, Real, checked_edges, checked_mask, checked_shape
-from wlbook.statistics.layout import bin_sums, over_maps
+from wlbook.statistics.arguments import Edges, Maps, Mask, Real, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.execution import bin_sums, over_maps
 
 
 def pairs(bins: int) -> list[tuple[int, int]]:

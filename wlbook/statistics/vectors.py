@@ -10,11 +10,12 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-from wlbook import random, survey
-from wlbook.progress import progress
+from wlbook.common import random
+from wlbook.common.progress import progress
+from wlbook.simulation import survey
+from wlbook.statistics.arguments import Edges, Mask, Real, checked_count, checked_mask, checked_shape
 from wlbook.statistics.bispectra import bispectrum
-from wlbook.statistics.inputs import Edges, Mask, Real, checked_count, checked_mask, checked_shape
-from wlbook.statistics.layout import over_maps
+from wlbook.statistics.execution import over_maps
 from wlbook.statistics.minkowski import minkowski_functionals
 from wlbook.statistics.onepoint import moments, pixel_histogram
 from wlbook.statistics.peaks import minima_counts, peak_counts

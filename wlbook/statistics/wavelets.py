@@ -8,8 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.statistics.inputs import Edges, Maps, Mask, Real, checked_count, checked_edges, checked_mask, checked_shape
-from wlbook.statistics.layout import bin_sums, over_maps
+from wlbook.statistics.arguments import (
+    Edges,
+    Maps,
+    Mask,
+    Real,
+    checked_count,
+    checked_edges,
+    checked_mask,
+    checked_shape,
+)
+from wlbook.statistics.execution import bin_sums, over_maps
 from wlbook.statistics.peaks import count_peaks, peak_weights
 from wlbook.statistics.pixels import bin_index, thresholds_of
 

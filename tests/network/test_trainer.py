@@ -1,0 +1,367 @@
+"""The loop: killed, split over devices, streamed, in halves, with company: it must always end where it should."""
+
+import functools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_training import NOISELESS, QUICK, bits, white_maps
+
+from wlbook.network import batches, estimators, summary, trainer, training
+from wlbook.network import layers as wl_layers
+from wlbook.simulation import survey
+
+HERE = Path(__file__).parent
+
+
+def key(n=0):
+    return jax.random.key(n)
+
+
+class Tiny(eqx.Module):
+    """As little as a network can be: the loop does not ask for more, and it compiles fast."""
+
+    layers: tuple
+
+    def __init__(self, key, norm=False):
+        one, two = jax.random.split(key)
+        first = (wl_layers.ChannelsLast(), wl_layers.Convolution(1, 3, 3, key=one))
+        last = (wl_layers.ReLU(), wl_layers.GlobalAverage(), wl_layers.Dense(3, 2, key=two))
+        self.layers = (*first, *([wl_layers.BatchNorm(3)] if norm else []), *last)
+
+    def __call__(self, kappa):
+        return wl_layers.run(self.layers, kappa)
+
+
+def noisy(kappa, key):
+    return kappa + 0.1 * jax.random.normal(key, kappa.shape)
+
+
+def arrays(maps=64, side=16):
+    draw = np.random.default_rng(0)
+    kappa = draw.normal(size=(maps, 1, side, side)).astype(np.float32)
+    return kappa, draw.normal(size=(maps, 2)).astype(np.float32)
+
+
+def run(
+    models=None,
+    kappa=None,
+    *,
+    observe=noisy,
+    way=None,
+    keys=None,
+    validation=None,
+    checkpoint=None,
+    save_seconds=10.0,
+    **options,
+):
+    """Train on random maps; the trained networks and their histories."""
+    maps, targets = arrays()
+    models = models or [Tiny(key())]
+    return trainer.run(
+        models,
+        maps if kappa is None else kappa,
+        targets,
+        trainer.Settings(**{"steps": 12, "batch": 16, "learning_rate": 3e-3} | options),
+        observe=observe,
+        validation=validation,
+        checkpoint=checkpoint,
+        save_seconds=save_seconds,
+        keys=keys or [key(5 + n) for n in range(len(models))],
+        way=way,
+    )
+
+
+def close(one, two, **tolerance):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_allclose(a, b, **{"rtol": 2e-3, "atol": 2e-5} | tolerance)
+
+
+# Killed and resumed
+
+_CHILD = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_trainer import bits, long_training
+Path(sys.argv[2]).write_bytes(bits(long_training(Path(sys.argv[1]))))
+"""
+
+
+def long_training(checkpoint):
+    """Everything that has a state: two members, batch statistics, early stopping, a history of norms."""
+    kappa, targets = arrays()
+    return run(
+        [Tiny(key(n), norm=True) for n in (1, 2)],
+        steps=3000,
+        learning_rate=1e-4,
+        optimiser="deeplss",
+        validation=(kappa[:8], targets[:8]),
+        patience=19,
+        checkpoint=checkpoint,
+        save_seconds=0.02,
+    )
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_steps_leave_the_bits_of_undisturbed_training(tmp_path):
+    state = tmp_path / "kept" / "state.eqx"
+    command = [sys.executable, "-c", _CHILD.format(tests=str(HERE)), str(state.parent), str(tmp_path / "bits")]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    wait, reached = random.Random(3), []
+    for _ in range(10):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        child = subprocess.Popen(command, env=environment)
+        deadline = time.monotonic() + 600
+        while time.monotonic() < deadline and child.poll() is None:
+            if state.exists() and state.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.002)
+        time.sleep(wait.uniform(0.0, 0.3))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert child.returncode == -signal.SIGKILL, "the training ended before it could be killed"
+        reached.append(state.read_bytes())
+    assert len(set(reached)) == 10, "a run did not go on"
+    subprocess.run(command, env=environment, check=True)
+    assert (tmp_path / "bits").read_bytes() == bits(long_training(None))
+
+
+def test_resuming_in_this_process_goes_on_and_does_not_start_again(tmp_path):
+    whole = run(steps=12)
+    with pytest.MonkeyPatch.context() as patch:
+        advance = trainer._check_loss
+
+        def killed(loss, steps, *rest):
+            advance(loss, steps, *rest)
+            if steps.stop == 7:
+                raise KeyboardInterrupt
+
+        patch.setattr(trainer, "_check_loss", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(steps=12, checkpoint=tmp_path, save_seconds=0.0)
+    assert (tmp_path / "state.eqx").exists() and bits(run(steps=12, checkpoint=tmp_path)) == bits(whole)
+
+
+def test_every_step_and_member_draws_a_noise_of_its_own():
+    seen = []
+
+    def observe(kappa, key):
+        jax.debug.callback(lambda data: seen.append(tuple(data.tolist())), jax.random.key_data(key))
+        return noisy(kappa, key)
+
+    run([Tiny(key(n)) for n in (1, 2)], observe=observe, steps=5)
+    jax.effects_barrier()
+    assert len(seen) == len(set(seen)) == 10
+
+
+# Ways to run
+
+
+def test_one_call_of_many_steps_side_by_side_ends_where_a_python_loop_does():
+    models = [Tiny(key(n)) for n in (1, 2)]
+    device = tuple(jax.devices()[:1])
+    one, many = (run(models, steps=20, way=trainer.ExecutionPlan(*way, device)) for way in ((1, False), (10, True)))
+    close(one, many)
+
+
+def test_batch_statistics_survive_side_by_side():
+    models = [Tiny(key(n), norm=True) for n in (1, 2)]
+    device = tuple(jax.devices()[:1])
+    # Plain gradient descent: Adam blows rounding up where batch statistics leave no gradient.
+    options = {"models": models, "optimiser": "ribli18"}
+    close(*(run(**options, way=trainer.ExecutionPlan(*way, device)) for way in ((1, False), (4, True))))
+
+
+def test_members_trained_together_are_those_trained_alone():
+    models = [Tiny(key(n)) for n in (1, 2, 3)]
+    together = run(models)
+    alone = [run([model], keys=[key(5 + n)])[0] for n, model in enumerate(models)]
+    close(together, alone)
+    assert not np.allclose(together[0][1]["loss"], together[1][1]["loss"], rtol=1e-3)
+
+
+_SHARDED = """
+import sys
+sys.path.insert(0, {tests!r})
+import json
+import jax
+from test_trainer import Tiny, run, key
+from wlbook.network import trainer
+plan = trainer.plan_for_device
+found = {{"devices": len(plan(16, False).devices), "odd": len(plan(18, False).devices)}}
+for name, model in (("plain", Tiny(key())), ("norm", Tiny(key(), norm=True))):
+    ((trained, history),) = run([model], optimiser="ribli18")
+    found[name] = history["loss"].tolist()
+    first = [leaf.sum().item() for leaf in jax.tree.leaves(trained)]
+    found[name] += first
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_a_batch_split_over_four_devices_gives_what_one_device_gives():
+    found = {}
+    for number in (1, 4):
+        environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={number}"}
+        command = [sys.executable, "-c", _SHARDED.format(tests=str(HERE))]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        found[number] = json.loads(done.stdout)
+    assert found[4].pop("devices") == 4 and found[4].pop("odd") == 3
+    assert found[1].pop("devices") == found[1].pop("odd") == 1
+    for name, values in found[1].items():
+        np.testing.assert_allclose(values, found[4][name], rtol=2e-3, atol=1e-4, err_msg=name)
+
+
+def test_bfloat16_computes_in_halves_and_keeps_whole_weights():
+    ((_, history),) = run(steps=40)
+    ((half, history_half),) = run(steps=40, precision="bfloat16")
+    assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("float32")}
+    assert not np.array_equal(history["loss"], history_half["loss"])
+    np.testing.assert_allclose(history["loss"], history_half["loss"], rtol=0.03)
+    # Steps this small would vanish in bfloat16's 8 bits.
+    start = summary.weights(Tiny(key()))["layers[1].weight"]
+    ((after, _),) = run(steps=3, learning_rate=1e-6, precision="bfloat16")
+    assert 0 < np.abs(summary.weights(after)["layers[1].weight"] - start).max() < 1e-5
+
+
+# Streaming
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """The training maps in a zarr store with 8 maps a chunk, not loaded."""
+    kappa = xr.DataArray(arrays()[0], dims=("map", "bin", "y", "x"))
+    kappa.to_dataset(name="kappa").to_zarr(
+        tmp_path / "maps.zarr", consolidated=False, zarr_format=3, encoding={"kappa": {"chunks": (8, 1, 16, 16)}}
+    )
+    return xr.open_zarr(tmp_path / "maps.zarr", chunks=None, consolidated=False)["kappa"]
+
+
+def test_streamed_maps_are_the_maps_and_are_read_a_chunk_at_a_time(stored):
+    streamed = batches.source(stored, limit=1000)
+    assert isinstance(streamed, batches.Streamed) and streamed.block == 8 and streamed.shape == (64, 1, 16, 16)
+    rows = np.array([63, 0, 17, 0, 8])
+    np.testing.assert_array_equal(streamed[rows], arrays()[0][rows])
+    coarse = batches.source(stored, factor=2, limit=1000)
+    np.testing.assert_allclose(coarse[rows], survey.coarsen(arrays()[0][rows], 2), rtol=1e-6)
+    assert isinstance(batches.source(stored), np.ndarray)
+    assert streamed._read.cache_info().misses == 4  # chunks 7, 0, 2, 1
+
+
+def test_streamed_training_ends_in_the_bits_of_training_from_memory(stored, monkeypatch):
+    streamed = batches.Streamed(stored)
+    # The same maps seen in the same order: the only thing that may differ is where they come from.
+    monkeypatch.setattr(
+        batches, "order", functools.partial(lambda *a, block, inner: inner(*a, block=8), inner=batches.order)
+    )
+    assert bits(run(kappa=streamed)) == bits(run())
+
+
+def test_nan_in_streamed_maps_is_named_when_it_is_read(tmp_path):
+    kappa = arrays()[0]
+    kappa[37] = np.nan
+    streamed = batches.Streamed(xr.DataArray(kappa, dims=("map", "bin", "y", "x")))
+    with pytest.raises(ValueError, match=r"^kappa\[37\] holds NaN or infinity"):
+        run(kappa=streamed)
+
+
+def test_fit_streams_what_does_not_fit(monkeypatch):
+    data = white_maps()
+    monkeypatch.setattr(batches, "device_memory", lambda: 1000)
+    streamed = training.fit(data, **QUICK)
+    monkeypatch.undo()
+    assert bits(streamed) == bits(training.fit(data, **QUICK))  # nothing chunked: one order for both
+
+
+def test_the_next_batch_is_made_while_this_one_is_used():
+    started = []
+    found = []
+    for made in batches.ahead(lambda n: started.append(n) or n, range(4)):
+        deadline = time.monotonic() + 5
+        while len(started) < min(4, made + 2) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        found.append((made, len(started)))
+    assert found == [(0, 2), (1, 3), (2, 4), (3, 4)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(maps=st.integers(4, 90), batch=st.integers(1, 4), block=st.integers(1, 12))
+def test_a_pass_in_blocks_takes_every_map_once(maps, batch, block):
+    steps = maps // batch
+    order = batches.order(maps, batch, key(1), block=block)
+    seen = np.concatenate([order(n) for n in range(steps)])
+    assert len(seen) == len(set(seen.tolist())) == steps * batch and seen.min() >= 0 and seen.max() < maps
+    if block > 1:  # no more blocks at once than are held in memory
+        at_once = max(len(set((order(n) // block).tolist())) for n in range(steps))
+        assert at_once <= min(batch, 2 * batches.WINDOW)
+
+
+# Early stopping
+
+
+def test_early_stopping_returns_the_weights_of_the_best_look(monkeypatch):
+    scores = iter([3.0, 1.0, 2.0, 4.0, 5.0, 0.5])
+    monkeypatch.setattr(trainer._HeldOut, "__call__", lambda self, members: np.array([next(scores)]))
+    kappa, targets = arrays()
+    options = {"steps": 60, "validation": (kappa[:4], targets[:4])}
+    ((stopped, history),) = run(**options, patience=3)
+    # Looks at steps 3, 6, 9, 12, 15: the second was the best, three were no better.
+    assert history["held_out_loss"].tolist() == [3.0, 1.0, 2.0, 4.0, 5.0] and len(history["loss"]) == 15
+    monkeypatch.undo()
+    monkeypatch.setattr(trainer, "_stopped", lambda state, patience: int(state["done"]) == 6)
+    ((after_six, _),) = run(**options)
+    assert bits(stopped) == bits(after_six)
+
+
+def test_without_patience_nothing_stops_and_the_last_weights_count():
+    kappa, targets = arrays()
+    ((plain, _),) = run(steps=20)
+    ((looked, history),) = run(steps=20, validation=(kappa[:4], targets[:4]))
+    assert bits(plain) == bits(looked) and len(history["held_out_loss"]) == 20
+
+
+# Ensembles
+
+
+def test_an_ensemble_is_its_fits(tmp_path):
+    data = white_maps()
+    both = training.ensemble(data, members=2, **QUICK)
+    assert isinstance(both, estimators.Ensemble) and len(both.members) == 2
+    for one, seed in zip(both.members, (1, 2), strict=True):
+        np.testing.assert_allclose(
+            one.history["loss"], training.fit(data, **QUICK | {"seed": seed}).history["loss"], rtol=1e-3
+        )
+    both.save(tmp_path)
+    back = estimators.Ensemble.load(tmp_path)
+    assert bits(back) == bits(both)
+    kappa = data["kappa"].values[:3]
+    answers = training.predictions(back, kappa, side=1.0, **NOISELESS, seed=0)
+    alone = [training.predictions(one, kappa, side=1.0, **NOISELESS, seed=0) for one in both.members]
+    np.testing.assert_allclose(answers, np.mean(alone, axis=0), rtol=1e-4)
+    with pytest.raises(ValueError, match=r"^members = 0: must be >= 1$"):
+        training.ensemble(data, members=0, **QUICK)
+    with pytest.raises(TypeError, match=r"^depth: not among the arguments of fit$"):
+        training.ensemble(data, members=1, depth=3)
+
+
+def test_models_can_be_held_out_by_name():
+    data = white_maps()
+    changed = data.copy(deep=True)
+    changed["kappa"] = changed["kappa"] * xr.where(changed["model"] == 3, 5.0, 1.0).astype(np.float32)
+    one, two = (training.fit(part, **QUICK, held_out=[3]) for part in (data, changed))
+    assert bits(one.model) == bits(two.model)
+    assert not eqx.tree_equal(one.history["held_out_loss"][-1], two.history["held_out_loss"][-1])

@@ -1,0 +1,171 @@
+"""The dataset: its shape and meaning, its splits, and that nothing depends on the order of the work."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from wlbook.simulation import cosmology, dataset, maps
+from wlbook.simulation.boxes import disk_need, simulate_box, specifications, trusted_ell
+
+SMALL = {
+    "n_models": 2,
+    "n_maps": 3,
+    "n_fiducial": 2,
+    "side": 3.5,
+    "pixels": 16,
+    "box": 240.0,
+    "particles": 16,
+    "steps": 6,
+    "source_redshift": 1.0,
+    "seed": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def data() -> xr.Dataset:
+    return maps.make(**SMALL)
+
+
+def test_dataset_has_the_promised_names_shapes_and_types(data):
+    assert data["kappa"].dims == ("map", "bin", "y", "x")
+    assert data["kappa"].shape == ((2 * 2 + 2) * 3, 1, 16, 16)
+    types = {"kappa": "float32", "omega_m": "float64", "sigma_8": "float64", "model": "int32", "seed": "int64"}
+    for name, dtype in {**types, "split": "int8"}.items():
+        assert data[name].dtype == dtype, name
+    assert np.isfinite(data["kappa"]).all() and 0.001 < float(data["kappa"].std()) < 0.05
+    assert data.attrs["mesh"] == 32 and data.attrs["pixel"] == pytest.approx(3.5 * 60 / 16)
+    assert data.attrs["source_redshift"] == [1.0]
+    assert data["split"].attrs["flag_meanings"] == "train test fiducial"
+
+
+def test_every_model_is_trained_and_tested_on_different_seeds(data):
+    train, test, fiducial = (dataset.select(data, split) for split in dataset.SPLITS)
+    assert not set(train["seed"].values) & set(test["seed"].values)
+    assert len(np.unique(data["seed"])) == 6
+    np.testing.assert_array_equal(train["model"], test["model"])
+    np.testing.assert_array_equal(np.unique(train["omega_m"]), np.sort(cosmology.design(2)[:, 0]))
+    assert set(fiducial["model"].values) == {-1}
+    assert set(fiducial["omega_m"].values) == {cosmology.FIDUCIAL[0]}
+
+
+def test_order_of_the_boxes_changes_no_byte(data):
+    last = specifications(**SMALL)[-1]
+    alone = simulate_box(**last)
+    there = data.isel(map=np.flatnonzero(data["seed"].values == last["seed"]))
+    np.testing.assert_array_equal(alone["kappa"], there["kappa"])
+
+
+def test_more_models_leave_the_first_ones_alone():
+    few = specifications(**SMALL)
+    many = specifications(**(SMALL | {"n_models": 5, "n_fiducial": 3}))
+    assert all(one in many for one in few)
+    assert len({one["seed"] for one in many}) == len(many) == 13
+
+
+def test_another_seed_is_another_universe():
+    seeds = [{one["seed"] for one in specifications(**(SMALL | {"seed": seed}))} for seed in (1, 2, 12)]
+    assert not seeds[0] & seeds[1] and not seeds[0] & seeds[2]
+
+
+def test_make_asks_for_every_box_through_call(data):
+    asked = []
+
+    def call(function, **inputs):
+        asked.append((function, inputs))
+        return data.isel(map=slice(0, 3))
+
+    made = maps.make(**SMALL, call=call)
+    assert [inputs for _, inputs in asked] == specifications(**SMALL)
+    assert {function for function, _ in asked} == {simulate_box}
+    assert made.sizes["map"] == 18 and made.attrs == data.attrs
+
+
+def test_several_sources_are_bins_and_farther_ones_are_lensed_more():
+    one = specifications(**(SMALL | {"source_redshift": [0.5, 1.0], "n_models": 1, "n_fiducial": 1}))[0]
+    kappa = simulate_box(**one)["kappa"].values
+    assert kappa.shape[1] == 2
+    assert kappa[:, 1].std() > 1.3 * kappa[:, 0].std()
+    assert np.corrcoef(kappa[:, 0].ravel(), kappa[:, 1].ravel())[0, 1] > 0.3
+
+
+def test_disk_need_counts_every_pixel():
+    assert disk_need(specifications(**SMALL)) == 6 * 3 * 16**2 * 4
+
+
+def test_trusted_ell_grows_with_resolution():
+    coarse, fine = (trusted_ell(box=240.0, particles=n, source_redshift=1.0) for n in (64, 128))
+    assert fine == pytest.approx(2 * coarse, rel=1e-3)
+    assert 400 < coarse < 500
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_models": 0}, "n_models = 0: must be >= 1"),
+        ({"n_maps": 0}, "n_maps = 0: must be >= 1"),
+        ({"n_fiducial": 0}, "n_fiducial = 0: must be >= 1"),
+        ({"pixels": 4}, "pixels = 4: must be >= 8"),
+        ({"particles": 8}, "particles = 8: must be >= 16"),
+        ({"particles": 33}, "particles = 33: must be even"),
+        ({"steps": 5}, "steps = 5: must be >= 6"),
+        ({"side": 0.0}, r"side = 0\.0: must be > 0 \[deg\]"),
+        ({"box": -240.0}, r"box = -240\.0: must be > 0 \[Mpc/h\]"),
+        ({"side": 6.0}, r"box = 240\.0: a field of side = 6\.0 deg .* box must be >= 271 \[Mpc/h\]"),
+        ({"source_redshift": 0.0}, r"source_redshift = 0\.0: must be > 0"),
+        ({"source_redshift": [0.5, -1.0]}, r"source_redshift = -1\.0: must be > 0"),
+        ({"source_redshift": []}, r"source_redshift = \[\]: must name at least one"),
+        ({"seed": -1}, "seed = -1: must be >= 0"),
+        ({"source": "heaven"}, 'source = heaven: must be "simulate" or a folder'),
+        ({"method": "guess"}, "method = 'guess': must be one of"),
+        ({"design": "paper-c"}, "design = 'paper-c': must be one of paper-a, paper-b"),
+        ({"sources": "nowhere.txt"}, "sources = nowhere.txt: must be"),
+        ({"n_second": -1}, "n_second = -1: must be >= 0"),
+    ],
+)
+def test_bad_arguments_are_named_before_any_work(change, message):
+    def call(function, **inputs):
+        raise AssertionError("work has begun")
+
+    with pytest.raises(ValueError, match=message) as error:
+        maps.make(**(SMALL | change), call=call)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_split_is_named(data):
+    with pytest.raises(ValueError, match="split = 'validation': must be one of train, test, fiducial"):
+        dataset.select(data, "validation")
+
+
+def test_bins_of_galaxies_are_bins_of_the_maps():
+    one = specifications(**(SMALL | {"sources": "stage-iii", "n_models": 1, "n_fiducial": 1, "a_ia": 1.0}))[-1]
+    assert json.loads(json.dumps(one)) == one, "what a box is made from must be writable as it is"
+    data = simulate_box(**one)
+    assert data["kappa"].shape == (3, 4, 16, 16)
+    assert np.all(np.diff(data.attrs["source_redshift"]) > 0.1)
+    assert np.all(np.diff(data["kappa"].values.std((0, 2, 3))) > 0), "farther galaxies are lensed more"
+
+
+def test_the_second_universe_is_tested_on_and_never_learnt_from():
+    boxes = specifications(**(SMALL | {"n_second": 2}))
+    second = [one for one in boxes if one["model"] == -2]
+    assert [(one["split"], one["omega_m"], one["sigma_8"]) for one in second] == [("test", *cosmology.SECOND)] * 2
+    assert len({one["seed"] for one in boxes}) == len(boxes)
+
+
+def test_each_papers_design_has_its_own_sky():
+    sky = [specifications(**(SMALL | {"design": name}))[-1] for name in ("paper-a", "paper-b")]
+    assert [(one["omega_m"], one["sigma_8"]) for one in sky] == [(0.26, 0.80), (0.2915, 0.7835)]
+
+
+def test_independent_maps_are_counted():
+    draw = np.random.default_rng(1)
+    model, seed = np.repeat(np.arange(60), 40), np.repeat(np.arange(120), 20)
+    free = draw.normal(size=(2400, 3))
+    np.testing.assert_allclose(dataset.independent(free, model, seed), 20, rtol=0.5)
+    # A part that all maps of a box share: its variance v leaves 1 / (v + 1 / 20) maps.
+    shared = free + 0.5 * draw.normal(size=(120, 3))[seed]
+    np.testing.assert_allclose(dataset.independent(shared, model, seed), 1 / (0.25 + 1 / 20), rtol=0.5)
+    with pytest.raises(ValueError, match="no model has two boxes"):
+        dataset.independent(free, seed, seed)

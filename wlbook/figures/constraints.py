@@ -1,0 +1,76 @@
+"""Figures of chapter 6: coverage, posteriors beside each other, convergence with the number of simulations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from wlbook.figures.style import COLORS, PALETTE
+from wlbook.inference import credible_regions
+from wlbook.inference.constraints import binomial_error
+from wlbook.simulation.cosmology import FIDUCIAL
+
+
+def coverage_figure(shares: Mapping[str, Mapping[str, np.ndarray]], level: float = 0.68) -> Figure:
+    """Share of regions that hold the truth for each row, with binomial errors, around the nominal one."""
+    figure, axis = plt.subplots(figsize=(6.4, 0.9 + 0.42 * len(shares)))
+    axis.axvline(level, color="0.5", linewidth=1)
+    kinds = (("surveys", "o", 0), ("maps", "s", 5), ("ideal", "D", 6))
+    labels = {"surveys": "mock surveys", "maps": "single maps", "ideal": "mock surveys drawn from the emulator"}
+    for place, kept in enumerate(shares.values()):
+        for (kind, marker, color), shift in zip(kinds, (-0.2, 0.0, 0.2), strict=True):
+            values = kept[kind] < level
+            style: dict[str, Any] = {
+                "color": PALETTE[color],
+                "capsize": 2,
+                "mfc": "white" if kind == "ideal" else None,
+            }
+            label: dict[str, Any] = {"label": labels[kind]} if not place else {}
+            bar = 3 * binomial_error(len(values), level)
+            axis.errorbar(values.mean(), place + shift, xerr=bar, fmt=marker, markersize=5, **style, **label)
+    axis.set_yticks(range(len(shares)), list(shares))
+    axis.set(xlabel=f"share of {level:.0%} regions that hold the truth", xlim=(0.2, 1.0))
+    axis.invert_yaxis()
+    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.4, 1.25), ncols=3)
+    return figure
+
+
+def opinions(axis: Any, posteriors: Mapping[str, xr.DataArray]) -> None:
+    """68 % and 95 % regions of posteriors that each have a grid of their own, and the truth."""
+    for number, (name, one) in enumerate(posteriors.items()):
+        heights = sorted(credible_regions.credible_level(one, level) for level in (0.68, 0.95))
+        color = PALETTE[number]
+        grid = (one["omega_m"].values, one["sigma_8"].values)
+        axis.contour(*grid, one.values.T, levels=heights, colors=color, linestyles=["dashed", "solid"])
+        axis.plot([], [], color=color, label=name)
+    axis.plot(*FIDUCIAL, "k+", markersize=9, label="truth")
+    axis.set(xlabel=r"$\Omega_m$", ylabel=r"$\sigma_8$")
+    axis.legend(fontsize="small")
+
+
+def choices_figure(by_choice: Mapping[str, Mapping[str, float]]) -> None:
+    """68 % areas of every row, a marker for each choice."""
+    _, axis = plt.subplots(figsize=(6.8, 3.8))
+    for number, (name, kept) in enumerate(by_choice.items()):
+        place = np.arange(len(kept)) + 0.14 * (number - (len(by_choice) - 1) / 2)
+        axis.plot(1e3 * np.array(list(kept.values())), place, "osD^v"[number % 5], markersize=5, label=name)
+    axis.set_yticks(range(len(kept)), list(kept))
+    axis.set(xlabel="68 % area [1e-3]", xlim=(0, None))
+    axis.invert_yaxis()
+    axis.legend(fontsize="small", loc="lower right")
+
+
+def convergence_figure(fewer: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> Figure:
+    """68 % areas against the number of maps a model, and of models, from `smaller`."""
+    figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.0), sharey=True)
+    for axis, kept, label in zip(panels, fewer.values(), ("maps a model", "models"), strict=True):
+        for row, pairs in kept.items():
+            numbers, values = np.array(pairs).T
+            axis.plot(numbers, 1e3 * values, "o-", color=COLORS.get(row), label=row)
+        axis.set(xlabel=label, ylim=(0, None))
+    panels[0].set_ylabel("68 % area [1e-3]")
+    panels[0].legend(fontsize="small")
+    return figure

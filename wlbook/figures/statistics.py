@@ -1,0 +1,195 @@
+"""Figures of the chapter on statistics: what each one sees in a map, and many statistics on one axis."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Array, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from scipy import ndimage
+
+from wlbook.figures.style import KAPPA_MAP, PALETTE, SIGNED_MAP
+
+Image = Float[np.ndarray | Array, "y x"]
+ByName = Mapping[str, np.ndarray]
+#: Short names for axes and tables.
+SHORT = {"power spectrum": "spectrum", "starlet peaks": "starlet\npeaks", "starlet l1": "starlet\n$\\ell_1$"}
+
+
+def _panels(number: int, titles: Sequence[str], height: float = 3.0) -> tuple[Figure, np.ndarray]:
+    figure, axes = plt.subplots(1, number, figsize=(7.6, height), sharey=True)
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set(title=title, xlabel="x [deg]", aspect="equal")
+    axes[0].set_ylabel("y [deg]")
+    return figure, axes
+
+
+def _signed(axis: Axes, image: np.ndarray, side: float) -> None:
+    most = np.percentile(np.abs(image), 99.5)
+    axis.imshow(image, cmap=SIGNED_MAP, vmin=-most, vmax=most, extent=(0, side, 0, side), origin="lower")
+
+
+def heights(image: Image, waves: Image, *, sigma: float, side: float, titles: Sequence[str]) -> Figure:
+    """A map as spectrum, peaks and Minkowski functionals see it: waves, circles on peaks, parts above thresholds.
+
+    Args:
+        image: map.
+        waves: what one bin of the spectrum keeps of it.
+        sigma: standard deviation that heights are measured in; peaks and minima beyond one are marked.
+        side: of the map [deg].
+        titles: of the three panels.
+    """
+    image = np.asarray(image)
+    figure, axes = _panels(3, titles)
+    pixel, extent = side / image.shape[-1], (0.0, side, 0.0, side)
+    _signed(axes[0], np.asarray(waves), side)
+    axes[1].imshow(image, cmap=KAPPA_MAP, extent=extent, origin="lower")
+    for sign, color, marker in ((1, "white", "o"), (-1, "black", "s")):
+        found = (sign * image == ndimage.maximum_filter(sign * image, 3, mode="wrap")) & (sign * image > sigma)
+        y, x = (np.argwhere(found).T + 0.5) * pixel
+        sizes = 25 * sign * image[found] / sigma
+        axes[1].scatter(x, y, s=sizes, marker=marker, facecolors="none", edgecolors=color, linewidths=0.9)
+    axes[1].set(xlim=extent[:2], ylim=extent[2:])
+    shades = plt.get_cmap("cividis")([0.0, 0.35, 0.7, 1.0])
+    axes[2].contourf(image, levels=sigma * np.array([-99, 0, 1, 2, 999]), colors=shades, extent=extent)
+    return figure
+
+
+def scales(details: Float[np.ndarray, "scale y x"], units: Sequence[float], *, side: float, pixel: float) -> Figure:
+    """Starlet coefficients of a map, each scale in its own units.
+
+    Args:
+        details: coefficients, the smooth rest last.
+        units: what each scale is divided by.
+        side: of the map [deg].
+        pixel: side of a pixel [arcmin].
+    """
+    last = len(details) - 1
+    titles = [f"{2 ** (j + 1) * pixel:.0f} arcmin" if j < last else "the rest" for j in range(last + 1)]
+    figure, axes = _panels(last + 1, titles, height=2.6)
+    for axis, detail, unit in zip(axes, details, units, strict=True):
+        shown = axis.imshow(detail / unit, cmap=SIGNED_MAP, vmin=-3, vmax=3, extent=(0, side, 0, side), origin="lower")
+    figure.colorbar(shown, ax=axes, shrink=0.7, label="standard deviations")  # pyright: ignore
+    return figure
+
+
+def beyond(image: Image, large: Image, small: Image, *, sigma: float, side: float) -> Figure:
+    """A map as histogram and moments, scattering, and bispectrum see it.
+
+    Left the share of pixels at each height beside a Gaussian; in the middle how strong small waves are from place to
+    place; right the same as contours over the large waves.
+
+    Args:
+        image: map.
+        large: its large waves.
+        small: its small waves.
+        sigma: standard deviation that heights are measured in.
+        side: of the map [deg].
+    """
+    strength = np.sqrt(ndimage.gaussian_filter(np.asarray(small) ** 2, np.shape(small)[-1] / 32, mode="wrap"))
+    figure, axes = plt.subplots(1, 3, figsize=(7.6, 2.9))
+    values, extent = np.asarray(image).ravel() / sigma, (0.0, side, 0.0, side)
+    axes[0].hist(values, bins=np.arange(-4, 5.6, 0.4), density=True, color=PALETTE[5])
+    x = np.linspace(-4, 5.5, 100)
+    spread = values.std()
+    axes[0].plot(x, np.exp(-(((x - values.mean()) / spread) ** 2) / 2) / spread / math.sqrt(2 * math.pi), "k--")
+    axes[0].set(title="heights", xlabel=r"$\kappa/\sigma$", ylabel="share of pixels", yscale="log", ylim=(1e-4, 1))
+    axes[1].imshow(strength, cmap=KAPPA_MAP, extent=extent, origin="lower")
+    axes[1].set(title="strength of small waves", xlabel="x [deg]", ylabel="y [deg]")
+    _signed(axes[2], np.asarray(large), side)
+    axes[2].contour(strength, levels=np.percentile(strength, [75, 92]), colors=("0.5", "k"), extent=extent)
+    axes[2].set(title="large waves", xlabel="x [deg]")
+    return figure
+
+
+def small_panels(curves: Mapping[str, Mapping[str, np.ndarray]], *, ylabel: str) -> Figure:
+    """One small panel for each statistic, a line over its bins for each label.
+
+    Args:
+        curves: by statistic, then by label.
+        ylabel: what is drawn.
+    """
+    rows = -(-len(curves) // 5)
+    figure, axes = plt.subplots(rows, 5, figsize=(7.6, 2.1 * rows + 0.4), sharey=True, squeeze=False)
+    for axis in axes.flat[len(curves) :]:
+        axis.set_visible(False)
+    for axis, (name, lines) in zip(axes.flat, curves.items(), strict=False):
+        for (label, values), style in zip(lines.items(), ("-o", "-s", "-^", "-v"), strict=False):
+            axis.plot(values, style, markersize=2.5, linewidth=1, label=label)
+        axis.axhline(0, color="0.7", linewidth=0.8)
+        axis.set_title(name, fontsize="small")
+    for axis in axes[-1]:
+        axis.set_xlabel("bin")
+    for axis in axes[:, 0]:
+        axis.set_ylabel(ylabel, fontsize="small")
+    axes.flat[0].legend(fontsize="x-small")
+    return figure
+
+
+def _blocks(vectors: ByName) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Where statistics end on an axis of all their bins, the middle of each, and their short names."""
+    lengths = np.array([values.shape[-1] for values in vectors.values()])
+    ends = np.cumsum(lengths)
+    return ends[:-1] - 0.5, ends - lengths / 2 - 0.5, [SHORT.get(name, name) for name in vectors]
+
+
+def correlation_matrix(matrix: Float[np.ndarray, "bin bin"], vectors: ByName) -> Figure:
+    """A correlation matrix with lines between the statistics."""
+    between_them, middles, names = _blocks(vectors)
+    figure, axis = plt.subplots(figsize=(7.0, 6.2))
+    shown = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, origin="upper")
+    figure.colorbar(shown, label="correlation", shrink=0.75)
+    for edge in between_them:
+        axis.axhline(edge, color="black", linewidth=0.6)
+        axis.axvline(edge, color="black", linewidth=0.6)
+    axis.set_xticks(middles, names, fontsize="small", rotation=90)
+    axis.set_yticks(middles, names, fontsize="small")
+    return figure
+
+
+def bins_side_by_side(lines: Mapping[str, ByName], *, ylabel: str) -> Figure:
+    """One point for each bin of every statistic, one marker for each label, on a scale that is linear near zero."""
+    figure, axis = plt.subplots(figsize=(7.6, 3.4))
+    edges, middles, names = _blocks(next(iter(lines.values())))
+    for (label, vectors), marker in zip(lines.items(), "os^v", strict=False):
+        axis.plot(np.concatenate(list(vectors.values())), marker, markersize=3, label=label)
+    for edge in edges:
+        axis.axvline(edge, color="0.7", linewidth=0.8)
+    axis.axhline(0, color="0.7", linewidth=0.8)
+    axis.set_xticks(middles, names, fontsize="small", rotation=45)
+    axis.set_yscale("symlog", linthresh=1)
+    ticks = [-30, -10, -3, -1, 0, 1, 3, 10, 30]
+    most = 1.3 * max(np.abs(values).max() for vectors in lines.values() for values in vectors.values())
+    axis.set_yticks(ticks, [str(tick) for tick in ticks])
+    axis.set_ylim(-max(most, 1), max(most, 1))
+    axis.set_ylabel(ylabel)
+    axis.legend(fontsize="small", ncols=len(lines), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
+
+
+def against_settings(rows: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]], *, ylabel: str) -> Figure:
+    """How numbers of each statistic change with noise and smoothing: a panel for each setting, a line a statistic.
+
+    Args:
+        rows: by the label of the setting, a mapping with its values under "x" and a line under each statistic's name.
+        ylabel: what is drawn.
+    """
+    figure, axes = plt.subplots(1, len(rows), figsize=(7.6, 3.8), sharey=True)
+    markers = "os^vD<>Pp*"
+    for axis, (label, lines) in zip(axes, rows.items(), strict=True):
+        names = [name for name in lines if name != "x"]
+        places = np.arange(len(lines["x"]))
+        for number, name in enumerate(names):
+            style = {"marker": markers[number % 10], "color": PALETTE[number % 8], "markersize": 4}
+            axis.plot(places, lines[name], linestyle="-" if number < 8 else "--", label=name, **style)
+        axis.set_xticks(places, [f"{x:.2g}" if np.isfinite(x) else "no noise" for x in lines["x"]])
+        axis.set_xlabel(label)
+    axes[0].set_ylabel(ylabel)
+    axes[0].set_yscale("log")
+    for which in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
+        which(FuncFormatter(lambda value, _: f"{value:.2g}"))
+    axes[-1].legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

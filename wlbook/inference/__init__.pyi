@@ -1,0 +1,15 @@
+from .bootstrap import bootstrap_areas as bootstrap_areas
+from .bootstrap import seed_error as seed_error
+from .compression import compress as compress
+from .compression import score_weights as score_weights
+from .credible_regions import boundary as boundary
+from .credible_regions import credible_area as credible_area
+from .credible_regions import credible_level as credible_level
+from .credible_regions import figure_of_merit as figure_of_merit
+from .credible_regions import s_8_error as s_8_error
+from .emulator import Emulator as Emulator
+from .flow import learnt_posterior as learnt_posterior
+from .gaussian_fields import GaussianFields as GaussianFields
+from .posteriors import posterior as posterior
+from .posteriors import posterior_grid as posterior_grid
+from .sampling import sample as sample

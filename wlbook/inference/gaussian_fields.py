@@ -1,0 +1,156 @@
+"""Gaussian fields, where the answer is known: modes are independent, and no statistic beats them all together."""
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float, Int, Num
+
+from wlbook.inference.credible_regions import AXES, Axis, Real, _cells
+
+Maps = Num[Array | np.ndarray, "map bin y x"]
+
+
+class GaussianFields:
+    """Gaussian universes on a periodic square whose spectra bend smoothly with (omega_m, sigma_8).
+
+    The mean power of the modes of equal length is measured on maps of each model, its matrix logarithm (bins times
+    bins) is fitted by a quadratic in both parameters, and that fit *is* the universe: maps are drawn from it, and its
+    likelihood is exact.
+
+    Attributes:
+        side: of the maps [deg].
+        pixels: along a side.
+    """
+
+    def __init__(self, kappa: Maps, parameters: Num[np.ndarray, "map 2"], *, side: Real):
+        """Learn the spectra.
+
+        Args:
+            kappa: noiseless maps.
+            parameters: omega_m and sigma_8 of each map.
+            side: of the maps [deg].
+
+        Raises:
+            ValueError: fewer than 7 models.
+        """
+        models, which = np.unique(np.asarray(parameters, np.float64), axis=0, return_inverse=True)
+        if len(models) < 7:
+            raise ValueError(f"parameters of {len(models)} models: a quadratic needs 7 or more")
+        self.side, self.pixels = float(side), int(np.shape(kappa)[-1])
+        self.low, self.span = models.min(axis=0), np.ptp(models, axis=0)
+        self.shell, self.counts = _shells(self.pixels)
+        logs = []
+        for model in range(len(models)):
+            power = _power(np.asarray(kappa)[which.ravel() == model], self.shell, self.counts)
+            values, vectors = np.linalg.eigh(power.mean(axis=0))
+            logs.append(np.einsum("sij,sj,skj->sik", vectors, np.log(values), vectors))
+        self._coefficients = np.linalg.lstsq(self._powers(models), np.array(logs).reshape(len(models), -1), rcond=None)[
+            0
+        ]
+        self.bins = power.shape[-1]
+
+    def _powers(self, points: Num[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:
+        x, y = (2 * (np.asarray(points, np.float64) - self.low) / self.span - 1).T
+        return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+
+    def spectra(
+        self, points: Num[np.ndarray, "point 2"], noise: Real = 0.0
+    ) -> Float[np.ndarray, "point shell bin bin"]:
+        """Mean square of one mode, noise included, in units of the map's discrete transform over its pixels.
+
+        Args:
+            points: omega_m and sigma_8.
+            noise: standard deviation of the shape noise in a pixel.
+        """
+        logs = (self._powers(points) @ self._coefficients).reshape(len(points), -1, self.bins, self.bins)
+        values, vectors = np.linalg.eigh(logs)
+        power = np.einsum("psij,psj,pskj->psik", vectors, np.exp(values), vectors)
+        return power + noise**2 * np.eye(self.bins)
+
+    def draw(self, point: tuple[Real, Real], number: int, *, seed: int) -> Float[np.ndarray, "map bin y x"]:
+        """Noiseless maps of one universe, without their mean.
+
+        Args:
+            point: omega_m and sigma_8.
+            number: of maps.
+            seed: of the maps.
+        """
+        white = np.random.default_rng(seed).normal(size=(number, self.bins, self.pixels, self.pixels))
+        modes = np.fft.rfft2(white)
+        factors = np.linalg.cholesky(self.spectra(np.array([point]))[0])
+        factors = np.concatenate([factors, np.zeros_like(factors[:1])])[self.shell]  # the mean has no shell: zero
+        modes = np.einsum("yxij,njyx->niyx", factors, modes, optimize=True)
+        return np.fft.irfft2(modes, s=white.shape[-2:]).astype(np.float32)
+
+    def posterior(
+        self, power: Float[np.ndarray, "shell bin bin"], *, omega_m: Axis, sigma_8: Axis, noise: Real, n_fields: Real
+    ) -> xr.DataArray:
+        """The exact posterior from all modes of observed maps, for a prior that is flat on the grid.
+
+        -2 log L = n_fields sum over modes of tr(P^-1 p) + log det P: what is left of a Gaussian field is its power.
+
+        Args:
+            power: mean power of the observed maps, from `power`.
+            omega_m: grid, increasing.
+            sigma_8: grid, increasing.
+            noise: standard deviation of the shape noise in a pixel.
+            n_fields: observed fields.
+        """
+        points = np.stack(np.meshgrid(omega_m, sigma_8, indexing="ij"), axis=-1).reshape(-1, 2)
+        spectra = self.spectra(points, noise)
+        fit = np.einsum("psij,sji->ps", np.linalg.inv(spectra), power) + np.linalg.slogdet(spectra)[1]
+        log_density = -0.5 * n_fields * fit @ self.counts
+        density = np.exp(log_density - log_density.max()).reshape(len(omega_m), len(sigma_8))
+        return xr.DataArray(
+            density / (density * _cells(omega_m, sigma_8)).sum(),
+            dims=AXES,
+            coords={"omega_m": omega_m, "sigma_8": sigma_8},
+            name="posterior",
+        )
+
+    def power(self, kappa: Maps) -> Float[np.ndarray, "shell bin bin"]:
+        """Mean power of maps in the modes of each length.
+
+        Args:
+            kappa: maps, observed ones with their noise.
+        """
+        return _power(np.asarray(kappa), self.shell, self.counts).mean(axis=0)
+
+    def fisher(
+        self, point: tuple[Real, Real], *, noise: Real, n_fields: Real = 1, step: Real = 0.01
+    ) -> Float[np.ndarray, "2 2"]:
+        """Fisher matrix of all modes: half the sum over modes of tr(P^-1 dP P^-1 dP).
+
+        Args:
+            point: omega_m and sigma_8.
+            noise: standard deviation of the shape noise in a pixel.
+            n_fields: observed fields.
+            step: of the central differences, in units of the design's range.
+        """
+        steps = np.diag(step * self.span)
+        ahead, behind = (self.spectra(np.array(point) + sign * steps, noise) for sign in (1, -1))
+        inverse = np.linalg.inv(self.spectra(np.array([point]), noise)[0])
+        slopes = inverse @ ((ahead - behind) / (2 * np.diagonal(steps)[:, None, None, None]))
+        return 0.5 * n_fields * np.einsum("asij,bsji,s->ab", slopes, slopes, self.counts)
+
+
+def _shells(pixels: int) -> tuple[Int[np.ndarray, "y x_half"], Float[np.ndarray, " shell"]]:
+    """The shell of each mode of `rfft2`, -1 for the mean, and how many real numbers each shell holds."""
+    wave = np.fft.fftfreq(pixels, 1 / pixels)
+    half = np.arange(pixels // 2 + 1)
+    length = np.rint(np.hypot(wave[:, None], half)).astype(int)
+    shell = length - 1
+    twice = np.where((half == 0) | (2 * half == pixels), 1.0, 2.0) * np.ones_like(length)
+    counts = np.bincount(shell[shell >= 0], twice[shell >= 0])
+    return shell, counts
+
+
+def _power(kappa: np.ndarray, shell: np.ndarray, counts: np.ndarray) -> Float[np.ndarray, "map shell bin bin"]:
+    pixels = kappa.shape[-1]
+    modes = np.fft.rfft2(kappa.astype(np.float64)) / pixels
+    half = np.arange(pixels // 2 + 1)
+    twice = np.where((half == 0) | (2 * half == pixels), 1.0, 2.0)
+    product = np.einsum("niyx,njyx->nijyx", modes, modes.conj()).real * twice
+    kept = shell >= 0
+    flat = product[..., kept].reshape(-1, int(kept.sum()))
+    sums = np.stack([np.bincount(shell[kept], row, counts.size) for row in flat]) / counts
+    return np.moveaxis(sums.reshape(*product.shape[:3], -1), -1, 1)

@@ -1,0 +1,114 @@
+"""The posterior of (Omega_m, sigma_8) on a grid: exact, for a flat prior inside the design."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.stats import chi2
+
+from wlbook.inference.credible_regions import AXES, Axis, Data, Real, _cells, credible_level
+from wlbook.inference.emulator import Emulator
+from wlbook.inference.likelihood import check, log_likelihood
+
+
+def posterior_grid(
+    emulator: Emulator,
+    data: Data,
+    *,
+    omega_m: Axis,
+    sigma_8: Axis,
+    n_fields: Real = 1,
+    **options: Any,
+) -> xr.DataArray:
+    """Posterior density on a grid: flat prior inside the design, nothing outside.
+
+    Args:
+        emulator: mean and covariance.
+        data: the observed vector, a mean over fields.
+        omega_m: grid, increasing.
+        sigma_8: grid, increasing.
+        n_fields: observed fields of the maps' area; the covariance shrinks by it.
+        options: `covariance`, `likelihood`, `emulator_error`, `at` of `likelihood.log_likelihood`.
+
+    Returns:
+        Density [omega_m, sigma_8] whose integral is one; attributes `chi2` (at the best point), `bins`, `n_fields`; a
+        coordinate `inside`, whether a point lies in the design.
+
+    Raises:
+        ValueError: a vector of another length or not finite, no grid point inside the design, a bad choice.
+    """
+    data, axes = np.asarray(data, np.float64), (np.asarray(omega_m, np.float64), np.asarray(sigma_8, np.float64))
+    d = len(emulator.labels)
+    if data.shape != (d,):
+        raise ValueError(f"data of shape {data.shape}: must be ({d},), as the emulator's vectors")
+    if not np.isfinite(data).all():
+        raise ValueError(f"data: {emulator.labels[int(np.argmin(np.isfinite(data)))]} is not finite")
+    chosen = {"covariance": "varying", "likelihood": "hartlap", "emulator_error": "ignore"} | options
+    check(chosen["covariance"], chosen["likelihood"], chosen["emulator_error"], n_fields)
+    for name, axis in zip(AXES, axes, strict=True):
+        if axis.size < 2 or not np.isfinite(axis).all() or (np.diff(axis) <= 0).any():
+            raise ValueError(f"{name}: a grid needs 2 or more finite values, increasing")
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    inside = emulator.inside(points)
+    if not inside.any():
+        raise ValueError("omega_m, sigma_8: no point of the grid lies inside the design")
+
+    log_density, square = (
+        values[:, 0] for values in log_likelihood(emulator, points[inside], data[None], n_fields=n_fields, **options)
+    )
+    density = np.zeros(len(points))
+    density[inside] = np.exp(log_density - log_density.max())
+    shape = (axes[0].size, axes[1].size)
+    density = density.reshape(shape) / (density.reshape(shape) * _cells(*axes)).sum()
+    return xr.DataArray(
+        density,
+        dims=AXES,
+        coords={"omega_m": axes[0], "sigma_8": axes[1], "inside": (AXES, inside.reshape(shape))},
+        name="posterior",
+        attrs={"chi2": float(square[np.argmax(log_density)]), "bins": d, "n_fields": n_fields},
+    )
+
+
+def posterior(
+    emulator: Emulator, data: Data, *, points: int = 48, like: xr.DataArray | None = None, **options: Any
+) -> xr.DataArray:
+    """`posterior_grid` on a grid that fits: first over the whole design, then around what is left, as fine as needed.
+
+    Args:
+        emulator: mean and covariance.
+        data: the observed vector.
+        points: of the grid, along each axis; doubled until the 68 % region holds 60 of them.
+        like: a posterior that this one is expected to resemble: the search begins around it, which is quicker.
+        options: of `posterior_grid`.
+    """
+    low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
+    axes = [np.linspace(first, last, points) for first, last in zip(low, high, strict=True)]
+    if like is not None:
+        near = []
+        for name, first, last in zip(AXES, low, high, strict=True):
+            ends = like[name].values[[0, -1]] + 0.4 * np.ptp(like[name].values) * np.array([-1, 1])
+            near.append(np.linspace(max(first, ends[0]), min(last, ends[1]), points))
+        axes = near if emulator.inside(np.stack(np.meshgrid(*near), axis=-1).reshape(-1, 2)).any() else axes
+    for _ in range(6):
+        found = posterior_grid(emulator, data, omega_m=axes[0], sigma_8=axes[1], **options)
+        # Where the density is above that of the 99.95 % region of a Gaussian, and a little more on either side.
+        kept = found.values > found.values.max() * np.exp(-0.5 * chi2.ppf(0.9995, 2))
+        if like is not None and _leaves(kept, axes, low, high):
+            return posterior(emulator, data, points=points, **options)
+        tight = []
+        for axis, across in zip(axes, (1, 0), strict=True):
+            rows = np.flatnonzero(kept.any(axis=across))
+            tight.append((axis[max(rows[0] - 2, 0)], axis[min(rows[-1] + 2, axis.size - 1)]))
+        fits = all(new[1] - new[0] > 0.7 * (old[-1] - old[0]) for new, old in zip(tight, axes, strict=True))
+        if fits and (found.values >= credible_level(found, 0.68)).sum() >= 60:
+            break
+        points = 2 * points if fits else points
+        axes = [np.linspace(first, last, points) for first, last in tight]
+    return found
+
+
+def _leaves(kept: Any, axes: Any, low: Any, high: Any) -> bool:
+    """Whether what is kept of a posterior touches an end of the grid that is not the design's."""
+    ends = [(kept[0].any(), axes[0][0] > low[0]), (kept[-1].any(), axes[0][-1] < high[0])]
+    ends += [(kept[:, 0].any(), axes[1][0] > low[1]), (kept[:, -1].any(), axes[1][-1] < high[1])]
+    return any(touched and inner for touched, inner in ends)

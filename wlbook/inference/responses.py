@@ -1,0 +1,113 @@
+"""Statistics side by side: how each moves with cosmology, how they scatter together, and what one map tells by each."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Num
+
+from wlbook.inference.emulator import Emulator
+from wlbook.simulation.cosmology import FIDUCIAL
+
+#: A tenth of each parameter's fiducial value.
+STEPS = {"Omega_m": (0.1 * FIDUCIAL[0], 0.0), "sigma_8": (0.0, 0.1 * FIDUCIAL[1])}
+
+ByModel = Mapping[str, Num[np.ndarray, "model map _"]]
+ByName = Mapping[str, Num[np.ndarray, "map _"]]
+
+
+def by_model(vectors: ByName, models: Int[np.ndarray, " map"]) -> dict[str, np.ndarray]:
+    """Vectors [map, d] as [model, map, d], the models in the order of their numbers; each has as many maps."""
+    order = np.argsort(models, kind="stable").reshape(len(np.unique(models)), -1)
+    return {name: values[order] for name, values in vectors.items()}
+
+
+def responses(
+    parameters: Num[np.ndarray, "model 2"], vectors: ByModel
+) -> dict[str, dict[str, Float[np.ndarray, " bin"]]]:
+    """Change of the mean of every bin for each of `STEPS` at the fiducial, in standard deviations of one map.
+
+    NaN for a bin that is the same in all maps of a model.
+
+    Args:
+        parameters: omega_m and sigma_8 of each model.
+        vectors: from `by_model`.
+
+    Raises:
+        ValueError: from the emulator, naming what it cannot fit.
+    """
+    found = {}
+    for name, values in vectors.items():
+        alive = _alive(values)
+        emulator = Emulator(parameters, values[..., alive], method="quadratic")
+        scatter = np.sqrt(np.diagonal(emulator.covariance(np.array([FIDUCIAL]))[0]))
+        found[name] = {step: np.full(alive.size, np.nan) for step in STEPS}
+        for step, by in STEPS.items():
+            found[name][step][alive] = _slope(emulator, by) / scatter
+    return found
+
+
+def _alive(values: Num[np.ndarray, "model map bin"]) -> Bool[np.ndarray, " bin"]:
+    """Bins that vary among the maps of every model: one that is empty in all maps of a model has no scatter there."""
+    return np.ptp(values, axis=1).all(axis=0)
+
+
+def fisher_error(parameters: Num[np.ndarray, "model 2"], vectors: ByModel) -> float:
+    """Error of sigma_8 from one map by these statistics together, omega_m known: (d^T C^-1 d)^-1/2, debiased.
+
+    d is the slope of the mean and C the covariance of one map, both at the fiducial; C^-1 is debiased as in
+    `inference.posterior_grid` (Hartlap et al. 2007, arXiv:astro-ph/0608064). Bins that are the same in all maps of a
+    model are left out.
+
+    Args:
+        parameters: omega_m and sigma_8 of each model.
+        vectors: from `by_model`.
+
+    Raises:
+        ValueError: from the emulator, naming what it cannot fit.
+    """
+    alive = {name: values[..., _alive(values)] for name, values in vectors.items()}
+    emulator = Emulator(parameters, alive, method="quadratic")
+    slope = _slope(emulator, STEPS["sigma_8"]) / STEPS["sigma_8"][1]
+    here = np.array([FIDUCIAL])
+    freedom = (emulator.maps - 1) / np.square(emulator.covariance_weights(here)).sum()
+    hartlap = (freedom - slope.size - 1) / freedom
+    return float((hartlap * slope @ np.linalg.solve(emulator.covariance(here)[0], slope)) ** -0.5)
+
+
+def _slope(emulator: Emulator, step: tuple[float, float]) -> Float[np.ndarray, " bin"]:
+    ahead, behind = emulator.mean(np.array(FIDUCIAL) + np.array([step, step]) * [[1.0], [-1.0]])
+    return (ahead - behind) / 2
+
+
+def correlation(vectors: ByModel) -> Float[np.ndarray, "bin bin"]:
+    """Correlation of all bins of all statistics: the mean over the models, each model's own mean taken away.
+
+    0 for a bin that never varies.
+    """
+    together = np.concatenate(list(vectors.values()), axis=-1).astype(np.float64)
+    centred = together - together.mean(axis=1, keepdims=True)
+    scatter = centred.std(axis=1, keepdims=True)
+    unit = centred / np.where(scatter > 0, scatter, np.inf)
+    sums = np.einsum("kmi,kmj->ij", unit, unit, optimize=True)
+    scale = np.sqrt(np.diagonal(sums))
+    return sums / np.where(scale > 0, scale, np.inf) / np.where(scale > 0, scale, np.inf)[:, None]
+
+
+def changes(before: ByName, after: ByName) -> dict[str, Float[np.ndarray, " bin"]]:
+    """How far the mean of every bin moved from `before` to `after`, in standard deviations of one map before."""
+    scatter = {name: values.std(axis=0, dtype=np.float64) for name, values in before.items()}
+    moved = {name: after[name].mean(axis=0) - values.mean(axis=0) for name, values in before.items()}
+    return {name: moved[name] / np.where(scatter[name] > 0, scatter[name], np.inf) for name in before}
+
+
+def seconds_a_map(statistic: Callable[[Any], Array], kappa: Num[np.ndarray, "map bin y x"]) -> float:
+    """Time of a statistic for one map on this machine, after compilation: the best of three [s]."""
+    np.asarray(statistic(kappa))
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        np.asarray(statistic(kappa))
+        times.append(time.perf_counter() - start)
+    return min(times) / len(kappa)

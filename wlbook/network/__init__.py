@@ -1,0 +1,5 @@
+"""Networks from a map to cosmological parameters: layers, architectures, training, answers."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

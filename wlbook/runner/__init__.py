@@ -1,0 +1,1 @@
+"""What runs pages and keeps results: the store, its keys, pages, runs, the book. No science."""

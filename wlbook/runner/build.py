@@ -1,0 +1,235 @@
+"""From chapters to HTML: execute what is stale, stage it, let Sphinx draw it, put it in place whole."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+import yaml
+
+from wlbook.runner import chapters, pages
+from wlbook.runner.pages import Executed, PageError
+from wlbook.runner.runs import Run
+from wlbook.runner.store import Store
+
+Tell = Callable[[str], None]
+
+#: Pages that other pages link to: drawn beside a page that is run alone.
+_BESIDE = ("book/glossary", "book/references")
+
+
+class BuildError(RuntimeError):
+    """The pages could not be drawn. The message says why, in lines meant for people."""
+
+
+def build(run: Run, tell: Tell) -> Path:
+    """Execute the stale pages of a run and draw the whole book.
+
+    Args:
+        run: from `plan`.
+        tell: receives a line for people, now and then.
+
+    Returns:
+        the path of `index.html`.
+
+    Raises:
+        PageError: a page did not run to its end.
+        BuildError: Sphinx found something wrong, or a page of `_toc.yml` is missing.
+        StoreError: the store cannot be written to.
+    """
+    table = yaml.safe_load((run.root / "_toc.yml").read_text(encoding="utf-8"))
+    with _alone(run, tell):
+        executed = execute(run, chapters.names(run.root), tell)
+        return draw(run, table, chapters.pages(run.root), executed, tell, strict=True)
+
+
+def build_page(run: Run, page: str, tell: Tell) -> Path:
+    """Execute one page if it is stale and draw it, with the glossary and the references it links to.
+
+    Returns:
+        the path of the page's HTML.
+    """
+    beside = [name for name in _BESIDE if name in chapters.pages(run.root)]
+    here = run.source(page).relative_to(run.root).with_suffix("")
+    table = {"format": "jb-book", "root": str(here), "chapters": [{"file": name} for name in beside]}
+    with _alone(run, tell):
+        executed = execute(run, [page], tell)
+        index = draw(run, table, [str(here), *beside], executed, tell, strict=False)
+    return index.parent / f"{here}.html"
+
+
+def execute(run: Run, names: Iterable[str], tell: Tell) -> dict[str, Executed]:
+    """Execute those of the pages that are stale, and write down what the run consists of and cost."""
+    store = Store()
+    store.check()
+    done: dict[str, Executed] = {}
+    keys: dict[str, str] = {}
+    records: dict[str, Any] = {}
+    for name in names:
+        started = time.perf_counter()
+        tell(f"{name:<18} ...\r")
+        try:
+            done[name], keys[name], ran = pages.make(run, name, store, records)
+        except PageError as error:
+            raise PageError(f"{error}\nwhat is done is kept: the same command goes on from here") from None
+        took = time.perf_counter() - started
+        tell(f"{name:<18} {f'executed in {took:.0f} s' if ran else 'reused'}")
+        for note in done[name].notes if ran else []:
+            tell(f"  {note}")
+        records |= done[name].records
+    _remember(run, done, keys, records)
+    cost = costs(done)
+    tell(f"from an empty store all of this takes {cost['seconds'] / 60:.1f} minutes")
+    return done
+
+
+def costs(done: Mapping[str, Executed]) -> dict[str, Any]:
+    """What pages cost [s], each with the stored results it used, and together with each result counted once."""
+    made = {use["key"]: use["seconds"] for page in done.values() for use in page.used}
+    return {
+        "pages": {
+            name: {"own": page.seconds, "results": round(sum(use["seconds"] for use in page.used), 3)}
+            for name, page in done.items()
+        },
+        "seconds": round(sum(page.seconds for page in done.values()) + sum(made.values()), 3),
+    }
+
+
+def _remember(run: Run, done: Mapping[str, Executed], keys: Mapping[str, str], records: Mapping[str, Any]) -> None:
+    known = run.folder / "run.json"
+    before = json.loads(known.read_text()) if known.is_file() else {}
+    told = {
+        "profile": run.profile,
+        "changes": run.changes,
+        "parameters": run.parameters,
+        "pages": {**before.get("pages", {}), **keys},
+    }
+    write_whole(run.folder / "costs.json", json.dumps({"profile": run.profile, **costs(done)}, indent=1))
+    write_whole(run.folder / "records.json", json.dumps(records, indent=1))
+    write_whole(known, json.dumps(told, indent=1))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old text or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def draw(
+    run: Run, table: Any, listed: Iterable[str], executed: Mapping[str, Executed], tell: Tell, *, strict: bool
+) -> Path:
+    """Stage the executed pages and have Sphinx draw them; nothing is done if nothing changed since the last time.
+
+    Returns:
+        the path of `index.html`.
+
+    Raises:
+        BuildError: a warning of Sphinx when `strict`, or a page that is not there.
+    """
+    listed = list(listed)
+    files = staged(run, table, listed, executed)
+    html, drawn = run.folder / "html", run.folder / "drawn.json"
+    digest = hashlib.sha256(repr((strict, sorted(files.items()))).encode()).hexdigest()
+    if drawn.is_file() and json.loads(drawn.read_text())["digest"] == digest and _missing(html, listed) == []:
+        tell(f"{'html':<18} reused")
+        return html / "index.html"
+    started = time.perf_counter()
+    drawn.unlink(missing_ok=True)
+    source, output = run.folder / "source", run.folder / "sphinx"
+    for folder in (source, output):
+        shutil.rmtree(folder, ignore_errors=True)
+    for name, content in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(content)
+    _sphinx(run, source, output, strict=strict)
+    if missing := _missing(output / "_build" / "html", listed):
+        raise BuildError(f"Sphinx left out {', '.join(missing)}; its log is {run.folder / 'logs' / 'sphinx.log'}")
+    old = run.folder / "html.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if html.exists():
+        html.rename(old)
+    (output / "_build" / "html").rename(html)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(output, ignore_errors=True)
+    write_whole(drawn, json.dumps({"digest": digest}))
+    tell(f"{'html':<18} drawn in {time.perf_counter() - started:.0f} s")
+    return html / "index.html"
+
+
+def staged(run: Run, table: Any, listed: Iterable[str], executed: Mapping[str, Executed]) -> dict[str, bytes]:
+    """The source that Sphinx gets, path -> content: executed pages instead of their texts, all else as it is."""
+    files = {"_config.yml": (run.root / "_config.yml").read_bytes(), "_toc.yml": yaml.safe_dump(table).encode()}
+    for path in sorted((run.root / "book").rglob("*")):
+        name = path.relative_to(run.root)
+        hidden = any(part.startswith((".", "__")) for part in name.parts)
+        if path.is_file() and not hidden and path.suffix not in (".py", ".ipynb"):
+            files[str(name)] = path.read_bytes()
+    for page in listed:
+        if Path(page).name in executed:
+            files[f"{page}.ipynb"] = executed[Path(page).name].notebook.encode()
+    return files
+
+
+def _missing(html: Path, listed: Iterable[str]) -> list[str]:
+    return [page for page in (*listed, "index") if not (html / f"{page}.html").is_file()]
+
+
+def _sphinx(run: Run, source: Path, output: Path, *, strict: bool) -> None:
+    """Run jupyter-book, with a bar for those who watch."""
+    from tqdm import tqdm
+
+    log = run.folder / "logs" / "sphinx.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    code = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "build", str(source), "--path-output", str(output), "-n", "--keep-going"]
+    environment = {**os.environ, "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    bar = tqdm(desc="drawing pages", total=200, unit="%", leave=False, disable=not sys.stderr.isatty())
+    with (
+        log.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(
+            [*command, *(["-W"] if strict else [])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            encoding="utf-8",
+        ) as process,
+        bar,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            stream.write(line)
+            if step := re.search(r"(reading sources|writing output).*\[ *(\d+)%\]", line):
+                bar.update(int(step[2]) + (100 if step[1].startswith("w") else 0) - bar.n)
+    if process.returncode:
+        lines = log.read_text(encoding="utf-8").splitlines()
+        wrong = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines if re.search(r"WARNING|ERROR|Error\b", line)]
+        wrong = [line.replace(f"{source}/", "") for line in wrong]
+        raise BuildError("\n".join(["Sphinx found something wrong:", *wrong[:20], f"all of it is in {log}"]))
+
+
+@contextlib.contextmanager
+def _alone(run: Run, tell: Tell) -> Any:
+    """Hold a run's folder against another build of it."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(run.folder / ".lock")
+    try:
+        lock.acquire(timeout=0.1)
+    except filelock.Timeout:
+        tell(f"waiting for another build of {run.folder}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

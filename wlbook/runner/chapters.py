@@ -1,0 +1,132 @@
+"""Chapters as text: their order, their parameters with what is allowed, and the values in force in a run."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, ValidationError, create_model
+
+from wlbook.common import degradation_names
+from wlbook.runner.environment import repository, run, tell_runner
+from wlbook.runner.parameters import DEGRADATIONS, Parameter, parameters_cell, parse_parameters, unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Chapter:
+    """A chapter of the book that runs: `book/<name>.py`."""
+
+    name: str
+    path: Path
+    title: str
+    parameters: dict[str, Parameter]
+
+    def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters of this chapter, the defaults with `values` over them.
+
+        Raises:
+            ValueError: one line naming the parameter, its value and what is allowed.
+        """
+        for name in values:
+            if name not in self.parameters:
+                raise ValueError(unknown(f"parameter of {self.name}", name, self.parameters))
+        fields: dict[str, Any] = {name: parameter.field() for name, parameter in self.parameters.items()}
+        model = create_model(
+            "Parameters",
+            __config__=ConfigDict(strict=True, allow_inf_nan=False, protected_namespaces=()),
+            **fields,
+        )
+        given = {name: parameter.default for name, parameter in self.parameters.items()} | dict(values)
+        try:
+            checked = model(**given)
+        except ValidationError as error:
+            name = str(error.errors()[0]["loc"][0])
+            raise ValueError(f"{self.name}.{name} = {given[name]!r}: must be {self.parameters[name].rule}") from None
+        for name, parameter in self.parameters.items():
+            for spec in given[name] if parameter.allowed == DEGRADATIONS else ():
+                try:
+                    degradation_names.read(spec)
+                except ValueError as error:
+                    raise ValueError(f"{self.name}.{name}: {error}") from None
+        return {name: getattr(checked, name) for name in self.parameters}
+
+
+def names(root: Path | None = None) -> list[str]:
+    """The pages that run, in the order of `_toc.yml`."""
+    root = root or repository()
+    return [Path(page).name for page in pages(root) if (root / f"{page}.py").is_file()]
+
+
+def pages(root: Path) -> list[str]:
+    """Every page of `_toc.yml` in its order, as paths without suffix.
+
+    Raises:
+        ValueError: `_toc.yml` is missing, or names a page that has no file.
+    """
+    try:
+        table = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{root / '_toc.yml'}: no such file; run this in the repository of the book") from None
+
+    def walk(node: Any) -> Iterable[str]:
+        if isinstance(node, dict):
+            yield from ([node[name] for name in ("root", "file") if name in node])
+            node = [value for name, value in node.items() if name not in ("root", "file")]
+        if isinstance(node, list):
+            for item in node:
+                yield from walk(item)
+
+    found = list(walk(table))
+    for page in found:
+        if not any((root / f"{page}{suffix}").is_file() for suffix in (".py", ".md")):
+            raise ValueError(f"_toc.yml: {page} is neither {page}.py nor {page}.md")
+    return found
+
+
+def read(name: str, root: Path | None = None) -> Chapter:
+    """A chapter with its parameters.
+
+    Args:
+        name: the file's name without `.py`.
+        root: the repository; by default the one of this package.
+
+    Raises:
+        ValueError: no such chapter, or a parameters cell that does not follow the grammar.
+    """
+    root = root or repository()
+    if name not in names(root):
+        raise ValueError(unknown("chapter", name, names(root)))
+    path = next(root / f"{page}.py" for page in pages(root) if Path(page).name == name)
+    return _parse(name, path, path.read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(name: str, path: Path, text: str) -> Chapter:
+    title = next((line[4:].strip() for line in text.splitlines() if line.startswith("# # ")), name)
+    parameters = {}
+    for parameter in parse_parameters(parameters_cell(text), f"{path.name}, parameters cell"):
+        try:
+            parameter.field()
+        except ValueError as error:
+            raise ValueError(f"{path.name}, parameters cell: {error}") from None
+        parameters[parameter.name] = parameter
+    chapter = Chapter(name, path, title, parameters)
+    chapter.check({})
+    return chapter
+
+
+def parameters(chapter: str) -> dict[str, Any]:
+    """The parameters of a chapter in force in this run; its own defaults when a page is opened by hand.
+
+    Raises:
+        ValueError: no such chapter.
+    """
+    current = run()
+    if current is None:
+        return read(chapter).check({})
+    if chapter not in current["parameters"]:
+        raise ValueError(unknown("chapter", chapter, current["parameters"]))
+    tell_runner({"needs": chapter})
+    return current["parameters"][chapter]

@@ -1,0 +1,181 @@
+"""What the papers say beside what we found: records written by the pages, verdicts on the Claims page."""
+
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+from typing import Literal, get_args
+
+import yaml
+
+from wlbook.runner.environment import repository, tell_runner
+from wlbook.runner.parameters import unknown
+
+Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
+
+_FAR = 2.0  # standard errors outside the band that make a difference real
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim of a paper, and the band our number must lie in for it to hold.
+
+    Attributes:
+        id: its name in `book/claims.yml`.
+        paper: "A" or "B".
+        source: key in `book/references.bib`.
+        sentence: what the paper says.
+        quantity: our number that tests it.
+        low, high: the band's ends; an open end is infinite.
+        basis: where the band comes from.
+        page: the page that records the number.
+    """
+
+    id: str
+    paper: str
+    source: str
+    sentence: str
+    quantity: str
+    low: float
+    high: float
+    basis: str
+    page: str
+
+    @property
+    def band(self) -> str:
+        """The band in signs."""
+        if math.isinf(self.low):
+            return f"≤ {self.high:g}"
+        return f"≥ {self.low:g}" if math.isinf(self.high) else f"{self.low:g} to {self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What one run found about a claim."""
+
+    id: str
+    value: float
+    error: float
+    detail: str
+
+
+def load(path: Path | None = None) -> dict[str, Claim]:
+    """The claims of `book/claims.yml`, by id.
+
+    Raises:
+        ValueError: naming the claim and what it lacks.
+    """
+    tell_runner({"needs": "book/claims.yml"})
+    return _load(path or repository() / "book" / "claims.yml")
+
+
+def _load(path: Path) -> dict[str, Claim]:
+    found: dict[str, Claim] = {}
+    for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
+        name = str(entry.get("id"))
+        try:
+            band = entry["band"]
+            claim = Claim(
+                **{field: str(entry[field]) for field in ("id", "paper", "source", "sentence", "quantity", "page")},
+                basis=str(entry["from"]),
+                low=float(band.get("low", -math.inf)),
+                high=float(band.get("high", math.inf)),
+            )
+        except KeyError as error:
+            raise ValueError(f"{path.name}: {name} lacks {error.args[0]}") from None
+        if name in found or not claim.low < claim.high:
+            raise ValueError(f"{path.name}: {name}: must be there once, with band low < high")
+        found[name] = claim
+    return found
+
+
+def record(id: str, value: float, error: float, detail: str = "") -> None:
+    """Keep this run's number for a claim, for the Claims page.
+
+    Args:
+        id: a claim of `book/claims.yml`.
+        value: our number.
+        error: its standard error, >= 0; infinite for a number that cannot be judged.
+        detail: one sentence on how it came about.
+
+    Raises:
+        ValueError: no such claim, a value that is no number, or a negative error.
+    """
+    known = _load(repository() / "book" / "claims.yml")
+    if id not in known:
+        raise ValueError(unknown("claim", id, known))
+    if math.isnan(value) or math.isnan(error) or error < 0:
+        raise ValueError(f"{id}: {value} +- {error}: must be numbers, the error >= 0")
+    folder = Path(os.environ.get("WLBOOK_RECORDS") or repository() / "build" / "records")
+    folder.mkdir(parents=True, exist_ok=True)
+    entry = Record(id, float(value), float(error), detail)
+    aside = folder / f".{id}.json"
+    aside.write_text(json.dumps(dataclasses.asdict(entry)), encoding="utf-8")
+    aside.replace(folder / f"{id}.json")
+
+
+def records(folder: Path | None = None) -> dict[str, Record]:
+    """The records of the run at hand, by claim."""
+    tell_runner({"needs": "records"})
+    folder = folder or Path(os.environ.get("WLBOOK_RECORDS") or repository() / "build" / "records")
+    entries = (Record(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("[!.]*.json")))
+    return {entry.id: entry for entry in entries}
+
+
+def verdict(claim: Claim, value: float, error: float) -> Verdict:
+    """Whether our number bears a claim out.
+
+    - reproduced: the value lies in the band, and so do both ends of value ± error;
+    - not reproduced: the value lies more than two errors outside the band;
+    - inconclusive: anything else, so that a larger error never turns into a stronger statement.
+
+    Args:
+        claim: its `low` and `high` are the band.
+        value: our number.
+        error: its standard error, >= 0.
+    """
+    if claim.low <= value - error and value + error <= claim.high:
+        return "reproduced"
+    outside = max(claim.low - value, value - claim.high)
+    return "not reproduced" if outside > _FAR * error and outside > 0 else "inconclusive"
+
+
+def table(known: dict[str, Claim], found: dict[str, Record]) -> str:
+    """The claims beside our numbers and the verdicts, as a MyST table with links to the pages.
+
+    Args:
+        known: the claims, by id.
+        found: the records of the run at hand, by claim.
+    """
+    rows = ["| What the paper says | Ours | Verdict |", "|---|---|---|"]
+    for claim in known.values():
+        entry = found.get(claim.id)
+        if entry is None:
+            ours, judged = "not measured", "no page tests it yet"
+        else:
+            judged = f"**{verdict(claim, entry.value, entry.error)}**, {{doc}}`page <{claim.page}>`"
+            error = "without a usable error" if math.isinf(entry.error) else f"± {entry.error:.2f}"
+            ours = f"{entry.value:.2f} {error} (holds for {claim.band})"
+        says = f"{claim.sentence} {{cite:p}}`{claim.source}`"
+        rows.append(f"| {says} | {ours} | {judged} |")
+    return "\n".join(rows)
+
+
+def details(known: dict[str, Claim], found: dict[str, Record]) -> str:
+    """What each number is, where its band comes from and how it came about, as a MyST definition list."""
+    blocks = []
+    for claim in known.values():
+        entry = found.get(claim.id)
+        said = f" This run: {entry.detail}" if entry and entry.detail else ""
+        blocks.append(f"`{claim.id}`\n: {claim.quantity}. The band is {claim.band}: {claim.basis}.{said}")
+    return "\n\n".join(blocks)
+
+
+def tally(known: dict[str, Claim], found: dict[str, Record]) -> dict[str, int]:
+    """How many claims got each verdict, those without a record included."""
+    counts = dict.fromkeys([*get_args(Verdict), "not measured"], 0)
+    for claim in known.values():
+        entry = found.get(claim.id)
+        counts[verdict(claim, entry.value, entry.error) if entry else "not measured"] += 1
+    return counts

@@ -1,0 +1,207 @@
+"""What was made, from what, and whether it still holds: the answers of `wlbook why`, `list` and `gc`."""
+
+import dataclasses
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from wlbook.runner import chapters, pages
+from wlbook.runner.fingerprint import sha256, source_file
+from wlbook.runner.pages import Executed
+from wlbook.runner.runs import Run
+from wlbook.runner.store import Store
+
+
+def source_changes(recorded: Mapping[str, str]) -> list[str]:
+    """The modules of a fingerprint whose sources differ today, as paths for people."""
+    changed = []
+    for module, digest in recorded.items():
+        path = source_file(module)
+        if path is None or sha256(path) != digest:
+            changed.append(
+                f"{module.replace('.', '/')}.py" if path is None else "/".join(path.parts[-module.count(".") - 1 :])
+            )
+    return changed
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """What differs between two JSON values, a line each: `name: before -> now`."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [
+            line
+            for key in keys
+            for line in differences(before.get(key, "nothing"), now.get(key, "nothing"), f"{name}.{key}".lstrip("."))
+        ]
+    return [] if before == now else [f"{name}: {before} -> {now}"]
+
+
+def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[str]:
+    """What changed since a page last ran in this run, and which stored results are made again because of it.
+
+    Args:
+        run: the run, with the parameters it would have now.
+        page: the page's name.
+        store: the store.
+        records: what the pages before it recorded in this run.
+
+    Returns:
+        lines for people, the first one the verdict.
+    """
+    key = pages.last(run, page)
+    manifest = store.manifest(f"page.{page}", key) if key else None
+    if key is None or manifest is None:
+        return [f"{page}: has not run yet in run {run.name}"]
+    executed = Executed.load(store.root / f"page.{page}" / key / "payload")
+    now = pages.describe(run, page, records, executed.needs)
+    causes = [f"{path} was edited" for path in source_changes(manifest["fingerprint"])]
+    causes += [
+        f"{name.replace('.', '/')}.py is imported now" for name in now["fingerprint"].keys() - manifest["fingerprint"]
+    ]
+    before = dict(manifest["inputs"])
+    told = {
+        "source": f"the chapter's text ({run.source(page).name}) was edited",
+        "lock": "requirements.lock changed: other versions of what we depend on",
+    }
+    settings: dict[str, tuple[Any, Any]] = {}
+    for name in [*before, *(name for name in now["inputs"] if name not in before)]:
+        old, new = before.get(name), now["inputs"].get(name)
+        if old == new:
+            continue
+        if name == "parameters" or name.startswith("parameters of "):
+            where = "" if name == "parameters" else f" of {name.removeprefix('parameters of ')}"
+            for parameter in [*(old or {}), *(p for p in new or {} if p not in (old or {}))]:
+                a, b = (old or {}).get(parameter), (new or {}).get(parameter)
+                if a != b:
+                    settings[parameter] = (a, b)
+                    causes.append(f"parameter {parameter}{where}: {a!r} -> {b!r}")
+        elif name == "records":
+            causes += [f"record of {line}" for line in differences(old or {}, new or {})]
+        else:
+            causes.append(told.get(name) or (f"{name} was edited" if "/" in name else f"{name}: {old} -> {new}"))
+    if not causes:
+        return [f"{page}: nothing changed since it ran on {manifest['created']} in run {run.name}; it is reused"]
+    lines = [f"{page}: runs again in run {run.name}, because", *(f"  {cause}" for cause in causes)]
+    return lines + _stored(store, executed.used, settings)
+
+
+def _stored(store: Store, used: Iterable[Mapping[str, Any]], settings: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Which results a page used are made again: their sources, settings or what they came from changed."""
+    again: dict[str, str] = {}
+    kept: Counter[str] = Counter()
+    for use in used:
+        manifest = store.manifest(use["stage"], use["key"])
+        if manifest is None:
+            again[use["key"]] = f"{use['stage']}: it is not in the store any more"
+            continue
+        reasons = [f"{path} was edited" for path in source_changes(manifest["fingerprint"])]
+        reasons += [
+            f"{name}: {old!r} -> {new!r}"
+            for name, (old, new) in settings.items()
+            if _holds(manifest["inputs"], name, old)
+        ]
+        if any(key in again for key in manifest["upstream"]):
+            reasons.append("what it is made from is made again")
+        if reasons:
+            again[use["key"]] = f"{use['stage']}: {', '.join(reasons)}"
+        else:
+            kept[use["stage"]] += 1
+    lines = ["nothing stored is made again"] if not again else ["made again of what is stored:"]
+    lines += [f"  {reason}{f' ({n} of them)' if n > 1 else ''}" for reason, n in Counter(again.values()).items()]
+    if kept:
+        lines.append("reused: " + ", ".join(f"{stage} ({n})" for stage, n in kept.items()))
+    return lines
+
+
+def _holds(inputs: Any, name: str, value: Any) -> bool:
+    """Whether an input of this name had this value, at any depth."""
+    if isinstance(inputs, dict):
+        return any((key == name and item == value) or _holds(item, name, value) for key, item in inputs.items())
+    return isinstance(inputs, list) and any(_holds(item, name, value) for item in inputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """One line of `wlbook list`."""
+
+    page: str
+    title: str
+    state: str
+    when: str
+    seconds: float | None
+
+
+def states(run: Run, store: Store) -> list[State]:
+    """Every page that runs, with its state in a run: fresh, stale or never run."""
+    records: dict[str, Any] = {}
+    found = []
+    for page in chapters.names(run.root):
+        key = pages.last(run, page)
+        manifest = store.manifest(f"page.{page}", key) if key else None
+        title = chapters.read(page, run.root).title
+        if key is None or manifest is None:
+            found.append(State(page, title, "never run", "", None))
+            continue
+        executed = Executed.load(store.root / f"page.{page}" / key / "payload")
+        now = pages.describe(run, page, records, executed.needs)
+        fresh = all(manifest[name] == now[name] for name in ("inputs", "fingerprint"))
+        cost = executed.seconds + sum(use["seconds"] for use in executed.used)
+        found.append(State(page, title, "fresh" if fresh else "stale", manifest["created"], cost))
+        records |= executed.records
+    return found
+
+
+def unused(store: Store, root: Path) -> list[Path]:
+    """Folders of the store that no run under `build/` uses, directly or through what it uses; and what was damaged.
+
+    What `wlbook simulate` made counts as used by the run it was made for.
+    """
+    keys: set[str] = set()
+    for path in root.glob("build/*/run.json"):
+        for page, key in json.loads(path.read_text())["pages"].items():
+            keys.add(key)
+            payload = store.root / f"page.{page}" / key / "payload"
+            if (payload / "page.json").is_file():
+                keys |= {use["key"] for use in Executed.load(payload).used}
+    for path in root.glob("build/*/simulated.json"):
+        keys |= set(json.loads(path.read_text()))
+    manifests = {manifest["key"]: manifest for manifest in store.manifests()}
+    waiting = list(keys)
+    while waiting:
+        for key in manifests.get(waiting.pop(), {}).get("upstream", []):
+            if key not in keys:
+                keys.add(key)
+                waiting.append(key)
+    folders = [path for path in sorted(store.root.glob("*/*")) if path.is_dir()]
+    return [
+        path for path in folders if path.parent.name != "locks" and path.name not in keys and not _in_work(store, path)
+    ]
+
+
+def _in_work(store: Store, path: Path) -> bool:
+    """Whether another process is making this right now."""
+    if not path.name.endswith(".partial"):
+        return False
+    lock = filelock.FileLock(store.root / "locks" / f"{path.parent.name}-{path.name.removesuffix('.partial')}.lock")
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def size(path: Path) -> int:
+    """Bytes below a folder."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def remove(path: Path) -> None:
+    """Remove a result: out of sight in one step, then for good."""
+    aside = path.with_name(f".{path.name}.removed")
+    path.rename(aside)
+    shutil.rmtree(aside)

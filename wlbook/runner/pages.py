@@ -1,0 +1,319 @@
+"""A page is a result like any other: made from its text, parameters and our sources, kept, made again when they change.
+
+What a page reads of the run beyond its own parameters (other chapters' parameters, the records of other pages, the
+claims) is noted while it runs. The note is found again by what does not change between runs, so that the next key
+covers exactly what the page reads.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from wlbook.runner import parameters
+from wlbook.runner.cache_keys import key_of
+from wlbook.runner.fingerprint import fingerprint, imports, sha256
+from wlbook.runner.runs import Run
+from wlbook.runner.store import Store
+
+
+class PageError(RuntimeError):
+    """A page did not run to its end. The message says where and why, in lines meant for people."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Executed:
+    """What the execution of a page left: the notebook, its records for the claims, and what it used.
+
+    Attributes:
+        notebook: the executed notebook, as JSON text.
+        records: claim -> record.
+        used: stage, key, seconds and made or not, of every stored result.
+        needs: what it read of the run beyond its own parameters.
+        notes: what the reader at the terminal should know.
+        seconds: wall time of the execution, the makings of stored results left out [s].
+    """
+
+    notebook: str
+    records: dict[str, Any]
+    used: list[dict[str, Any]]
+    needs: list[str]
+    notes: list[str]
+    seconds: float
+
+    def save(self, folder: Path) -> None:
+        """Write the notebook and the rest into a folder."""
+        rest = dataclasses.asdict(self)
+        (folder / "page.ipynb").write_text(rest.pop("notebook"), encoding="utf-8")
+        (folder / "page.json").write_text(json.dumps(rest, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Executed":
+        """What `save` wrote."""
+        rest = json.loads((folder / "page.json").read_text(encoding="utf-8"))
+        return cls(notebook=(folder / "page.ipynb").read_text(encoding="utf-8"), **rest)
+
+
+def device_class() -> str:
+    """What JAX will run on in a page, without importing it: "cpu" or "gpu"."""
+    plugins = any(importlib.util.find_spec(f"jax_cuda{n}_plugin") for n in (12, 13))
+    here = Path("/dev/nvidia0").exists() or Path("/proc/driver/nvidia/version").exists()
+    return "gpu" if plugins and here and "cpu" not in os.environ.get("JAX_PLATFORMS", "") else "cpu"
+
+
+def xla_flags() -> str:
+    """What a page tells XLA, behind it what the caller's environment does.
+
+    On a CPU, LLVM's first level of optimisation takes two thirds of the default's time to compile, and what it makes
+    runs as fast: the heavy kernels are libraries'.
+    """
+    ours = ["--xla_backend_optimization_level=1"] if device_class() == "cpu" else []
+    return " ".join([*ours, *os.environ.get("XLA_FLAGS", "").split()])
+
+
+def describe(run: Run, page: str, records: Mapping[str, Any], needs: list[str] | None = None) -> dict[str, Any]:
+    """Everything a page depends on; its key is the hash of it.
+
+    Args:
+        run: the run.
+        page: the page's name.
+        records: what the pages before it recorded, by claim.
+        needs: what it reads beyond its own parameters; None to leave that out.
+    """
+    source = run.source(page).read_text(encoding="utf-8")
+    try:
+        modules = imports(source)
+    except SyntaxError as error:
+        raise PageError(f"{page}: {error.msg}: {(error.text or '').strip()}") from None
+    lock = run.root / "requirements.lock"
+    inputs: dict[str, Any] = {
+        "source": hashlib.sha256(source.encode()).hexdigest(),
+        "parameters": run.parameters[page],
+        "profile": Path(run.profile).stem,
+        "lock": sha256(lock) if lock.is_file() else None,
+        "device": device_class(),
+    }
+    for need in needs or []:
+        if need == "records":
+            inputs["records"] = {
+                claim: json.dumps(entry) for claim, entry in records.items()
+            }  # an error may be infinite
+        elif need in run.parameters:
+            inputs[f"parameters of {need}"] = run.parameters[need]
+        else:
+            inputs[need] = sha256(run.root / need)
+    return {"stage": f"page.{page}", "inputs": inputs, "upstream": [], "fingerprint": fingerprint(modules)}
+
+
+def notebook(source: str, values: Mapping[str, Any] | None = None) -> Any:
+    """A py:percent text as a notebook, with other values in its parameters cell.
+
+    Raises:
+        PageError: the header names no kernel.
+    """
+    import jupytext
+
+    found = jupytext.reads(source, fmt="py:percent")
+    if "language" not in found.metadata.get("kernelspec", {}):
+        raise PageError("its header must hold jupyter: kernelspec: with name, display_name and language")
+    for number, cell in enumerate(found.cells):
+        cell["id"] = f"cell-{number}"  # jupytext draws them at random
+        if values and "parameters" in cell.metadata.get("tags", []):
+            cell.source = parameters.write_parameters(cell.source, values)
+    return found
+
+
+def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple[Executed, str, bool]:
+    """The executed page, from the store or by running it.
+
+    Returns:
+        what it left, its key in the store, and whether it ran now.
+
+    Raises:
+        PageError: a cell raised, the kernel died, or the sources changed under it.
+    """
+    seen = describe(run, page, records)
+    known = store.root / "needs" / f"{key_of(seen)}.json"
+    ran: list[Executed] = []
+
+    def execute_now() -> Executed:
+        if not ran:
+            ran.append(execute(run, page, store, records))
+            if describe(run, page, records) != seen:
+                raise PageError(
+                    f"{page}: its text or a source of wlbook changed while it ran; run the same command again"
+                )
+        return ran[0]
+
+    with store.lock(f"needs-{known.stem}"):
+        needs = json.loads(known.read_text()) if known.is_file() else execute_now().needs
+        what = describe(run, page, records, needs)
+        kept = store.obtain(what, execute_now, {})
+        if set(kept.needs) - set(needs):  # with other parameters it reads more than it did before
+            needs = sorted({*needs, *kept.needs})
+            what = describe(run, page, records, needs)
+            kept = store.obtain(what, execute_now, {})
+        known.parent.mkdir(exist_ok=True)
+        known.write_text(json.dumps(needs))
+    return kept, key_of(what), bool(ran)
+
+
+def last(run: Run, page: str) -> str | None:
+    """The key of the page as it last ran in this run's folder."""
+    path = run.folder / "run.json"
+    return json.loads(path.read_text())["pages"].get(page) if path.is_file() else None
+
+
+def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Executed:
+    """Run a page's cells in a fresh kernel.
+
+    Raises:
+        PageError: naming the cell and the error; the log lies in the run's folder.
+    """
+    import logging
+
+    import nbformat
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    values = run.parameters[page]
+    started = time.perf_counter()
+    logs = run.folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{page}.log"
+    log.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="wlbook-") as temporary:
+        work = Path(temporary)
+        (work / "records").mkdir()
+        for claim, entry in records.items():
+            (work / "records" / f"{claim}.json").write_text(json.dumps(entry))
+        told = {"profile": Path(run.profile).stem, "run": run.name, "page": page, "parameters": run.parameters}
+        (work / "run.json").write_text(json.dumps(told))
+        try:
+            nbformat.write(notebook(run.source(page).read_text(encoding="utf-8"), values), work / "in.ipynb")
+        except PageError as error:
+            raise PageError(f"{page}: {error}") from None
+        try:
+            with _environment(run, work, store):
+                papermill.execute_notebook(
+                    work / "in.ipynb",
+                    work / "out.ipynb",
+                    parameters=values,
+                    cwd=run.source(page).parent,
+                    progress_bar=False,
+                    log_output=False,
+                    config=Config(KernelManager={"transport": "ipc", "ip": str(work / "ipc")}),
+                    extra_arguments=["--log-level=50"],
+                )
+        except papermill.PapermillExecutionError as error:
+            cell = _number(nbformat.read(work / "out.ipynb", 4), error.cell_index)
+            log.write_text(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)), encoding="utf-8")
+            reason = f"{error.ename}: {error.evalue or _failing_line(log)}".splitlines()[0]
+            raise PageError(f"{page}, cell {cell}: {reason}; all of it is in {log}") from None
+        except DeadKernelError:
+            raise PageError(
+                f"{page}: its process died (killed, or out of memory); run the same command again"
+            ) from None
+        executed = nbformat.read(work / "out.ipynb", 4)
+        events = [json.loads(line) for line in (work / "used.jsonl").read_text().splitlines()]
+        own = {path.stem: json.loads(path.read_text()) for path in sorted((work / "records").glob("[!.]*.json"))}
+    # A page made again must be the same page: clocks stay out. So does papermill's copy of the parameters: the values
+    # in force are in the parameters cell already.
+    for part in (executed, *executed.cells):
+        part.metadata.pop("papermill", None)
+        part.metadata.pop("execution", None)
+    executed.cells = [cell for cell in executed.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    used: dict[str, Any] = {}
+    for event in events:
+        if "key" in event:
+            used.setdefault(event["key"], event)
+    makings = sum(event["seconds"] for event in used.values() if event["made"])
+    return Executed(
+        notebook=nbformat.writes(executed),
+        records={claim: entry for claim, entry in own.items() if entry != records.get(claim)},
+        used=list(used.values()),
+        needs=sorted({event["needs"] for event in events if "needs" in event} - {page}),
+        notes=[event["note"] for event in events if "note" in event] + list(_complaints(page, executed)),
+        seconds=round(time.perf_counter() - started - makings, 3),
+    )
+
+
+def _number(executed: Any, index: int) -> int:
+    """The place of a cell among the page's code cells, from 1, as a reader counts them."""
+    ours = [cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    code = [cell for cell in ours[: index + 1] if cell.cell_type == "code"]
+    return len([cell for cell in code if "injected-parameters" not in cell.metadata.get("tags", [])])
+
+
+def _failing_line(log: Path) -> str:
+    """The line of the page that raised, from its traceback."""
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("-")]
+    pointed = [re.sub(r"^-+> \d+ ", "", line) for line in lines if re.match(r"-+> \d", line)]
+    return pointed[0] if pointed else "no message"
+
+
+def _complaints(page: str, executed: Any) -> Iterator[str]:
+    for number, cell in enumerate([cell for cell in executed.cells if cell.cell_type == "code"], start=1):
+        for output in cell.outputs:
+            if output.get("name") == "stderr" and output.text.strip():
+                yield f"{page}, code cell {number} wrote to stderr: {output.text.strip().splitlines()[0]}"
+
+
+@contextlib.contextmanager
+def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
+    """What a page's kernel is told, by its environment."""
+    cache = run.root / "build" / "jax-cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    (work / "used.jsonl").touch()
+    values = {
+        "WLBOOK_ROOT": str(run.root),
+        "WLBOOK_RUN": str(work / "run.json"),
+        "WLBOOK_PROFILE": Path(run.profile).stem,
+        "WLBOOK_STORE": str(store.root),
+        "WLBOOK_USED": str(work / "used.jsonl"),
+        "WLBOOK_RECORDS": str(work / "records"),
+        "WLBOOK_PROGRESS": terminal(),
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        # Emulators solve many tiny systems: BLAS threads wait for each other there, 30 times longer than one works.
+        "OPENBLAS_NUM_THREADS": "1",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "XLA_FLAGS": xla_flags(),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "IPYTHONDIR": str(work / "ipython"),
+        "JUPYTER_RUNTIME_DIR": str(work / "jupyter"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def terminal() -> str:
+    """Where a page's kernel can reach the person who started this process; empty if nowhere."""
+    with contextlib.suppress(OSError):
+        if sys.stderr.isatty():
+            return os.ttyname(sys.stderr.fileno())
+        path = Path(f"/proc/{os.getpid()}/fd/2")
+        with path.open("a"):  # a socket, for one, cannot be opened
+            return str(path)
+    return ""

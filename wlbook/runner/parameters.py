@@ -1,0 +1,149 @@
+"""A chapter's parameters: the grammar of their cell, what each allows, and how to write others into it."""
+
+import ast
+import dataclasses
+import difflib
+import io
+import re
+import tokenize
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+
+
+_RANGE = re.compile(
+    rf"(?:(?P<low>{_NUMBER})\s*(?P<above><=?)\s*)?(?P<name>\w+)(?:\s*(?P<below><=?)\s*(?P<high>{_NUMBER}))?"
+)
+
+
+DEGRADATIONS = "each a degradation"  # a list of texts that follow `wlbook.common.degradation_names`
+
+
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text", list: "a list"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One line of a chapter's parameters cell: `name = default  # description [unit]; allowed`."""
+
+    name: str
+    default: Any
+    description: str
+    unit: str
+    allowed: str
+
+    @property
+    def rule(self) -> str:
+        """What a value must be, in words."""
+        rule = self.allowed
+        if not rule.startswith(("one of", "any")):
+            kind = _KINDS[type(self.default)]
+            if isinstance(self.default, list):
+                element = _KINDS[type(self.default[0])] if self.default else "a value"
+                kind = f"a list of {element.removeprefix('a ')}s"
+            rule = f"{kind}, {'each ' if isinstance(self.default, list) and 'each' not in rule else ''}{rule}"
+        return f"{rule} [{self.unit}]" if self.unit else rule
+
+    def field(self) -> tuple[Any, Any]:
+        """This parameter as a field of a pydantic model.
+
+        Raises:
+            ValueError: `allowed` or the default does not follow the grammar.
+        """
+        kind: Any = type(self.default)
+        if kind not in _KINDS:
+            raise ValueError(f"{self.name} = {self.default!r}: must be True, False, a number, text or a list")
+        if self.allowed.startswith("one of "):
+            try:
+                choices = ast.literal_eval(f"({self.allowed.removeprefix('one of ')},)")
+            except (SyntaxError, ValueError):
+                raise ValueError(f'{self.name}: "{self.allowed}" must read: one of "a", "b"') from None
+            return Literal[choices], Field()  # pyright: ignore[reportInvalidTypeForm]
+        element: Any = kind
+        if kind is list:
+            element = type(self.default[0]) if self.default else Any
+        if self.allowed in ("any text", "any list", "any number", "any whole number", DEGRADATIONS):
+            return (list[element] if kind is list else kind), Field()
+        match = _RANGE.fullmatch(self.allowed)
+        if not match or match["name"] not in (self.name, "each") or not (match["low"] or match["high"]):
+            raise ValueError(
+                f'{self.name}: "{self.allowed}" must read: 0 < {self.name} <= 1 (either end may go), '
+                'one of "a", "b", any text, any list or each a degradation'
+            )
+        if element not in (int, float):
+            raise ValueError(f'{self.name} = {self.default!r}: "{self.allowed}" is for numbers')
+        limits: dict[str, Any] = {}
+        if match["low"]:
+            limits["ge" if match["above"] == "<=" else "gt"] = ast.literal_eval(match["low"])
+        if match["high"]:
+            limits["le" if match["below"] == "<=" else "lt"] = ast.literal_eval(match["high"])
+        if kind is list:
+            return list[Annotated[element, Field(**limits)]], Field()  # pyright: ignore[reportInvalidTypeForm]
+        return element, Field(**limits)
+
+
+def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
+    """One line for a name that does not exist: what was meant, perhaps, and what there is."""
+    allowed = list(allowed)
+    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
+    guess = f" (did you mean {close[0]}?)" if close else ""
+    return f"unknown {what}: {name}{guess}; there is {', '.join(allowed) or 'none'}"
+
+
+def parameters_cell(text: str) -> str:
+    """The source of the cell tagged `parameters` in a py:percent text; empty if there is none."""
+    marker = re.search(r'^# %%[^\n]*tags=\[[^\]\n]*"parameters"[^\n]*\n', text, re.MULTILINE)
+    return re.split(r"^# %%", text[marker.end() :], maxsplit=1, flags=re.MULTILINE)[0].strip("\n") if marker else ""
+
+
+def parse_parameters(source: str, where: str = "parameters cell") -> list[Parameter]:
+    """The parameters of a cell's source.
+
+    Raises:
+        ValueError: naming the line that is not `NAME = VALUE  # description [unit]; RANGE`.
+    """
+    comments = {
+        token.start[0]: token.string.lstrip("# ").rstrip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    found = []
+    for node in ast.parse(source).body:
+        line = source.splitlines()[node.lineno - 1].strip()
+        comment = comments.get(node.end_lineno or node.lineno, "")
+        text, separator, allowed = comment.rpartition(";")
+        try:
+            assert isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+            assert separator
+            default = ast.literal_eval(node.value)
+        except (AssertionError, ValueError):
+            raise ValueError(f'{where}: "{line}" must read: NAME = VALUE  # description [unit]; RANGE') from None
+        units = re.findall(r"\[([^\]]*)\]", text)
+        description = re.sub(r"\s*\[[^\]]*\]\s*$", "", text).strip()
+        found.append(Parameter(node.targets[0].id, default, description, units[-1] if units else "", allowed.strip()))
+    return found
+
+
+def write_parameters(source: str, values: Mapping[str, Any]) -> str:
+    """A parameters cell's source with other values, everything else as it was."""
+    lines = source.encode().splitlines(keepends=True)
+    for node in reversed(ast.parse(source).body):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in values:
+            old, new = node.value, values[node.targets[0].id]
+            if ast.literal_eval(old) == new and type(ast.literal_eval(old)) is type(new):
+                continue
+            first, last = old.lineno - 1, (old.end_lineno or old.lineno) - 1
+            head, tail = lines[first][: old.col_offset], lines[last][old.end_col_offset :]
+            lines[first : last + 1] = [head + repr(new).encode() + tail]
+    return b"".join(lines).decode()
+
+
+def value(text: str) -> Any:
+    """A value from the command line: a Python literal (10, 1e-3, [1, 2], True), else text."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (SyntaxError, ValueError):
+        return {"true": True, "false": False}.get(text.strip(), text.strip())

@@ -1,0 +1,155 @@
+"""A run: a profile with changes, every parameter of it checked, and the folder its output goes to."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wlbook.runner import chapters
+from wlbook.runner.chapters import names, read
+from wlbook.runner.environment import repository
+from wlbook.runner.parameters import unknown, value
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A profile with changes: what is in force, and where its output goes.
+
+    Attributes:
+        name: folder under `build/`.
+        profile: a name, or the path of a .yml file.
+        parameters: chapter -> parameter -> value, all of them checked.
+        changes: the settings given on the command line.
+        root: the repository.
+    """
+
+    name: str
+    profile: str
+    parameters: dict[str, dict[str, Any]]
+    changes: tuple[str, ...] = ()
+    root: Path = dataclasses.field(default_factory=repository)
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this run lies."""
+        return self.root / "build" / self.name
+
+    def source(self, page: str) -> Path:
+        """The text of a page that runs."""
+        return chapters.read(page, self.root).path
+
+
+def plan(profile: str, changes: Iterable[str], *, chapter: str | None = None, name: str | None = None) -> Run:
+    """A run with every parameter checked, before any work.
+
+    Args:
+        profile: a name, or the path of a .yml file.
+        changes: settings from the command line.
+        chapter: the chapter that settings without one are for; its run has a folder of its own.
+        name: folder under `build/`; by default made from the profile, the chapter and the changes.
+
+    Raises:
+        ValueError: one line naming the first thing that is unknown or not allowed.
+    """
+    changes = tuple(changes)
+    if chapter is not None:
+        chapters.read(chapter)
+    values = resolve(profile, overrides(changes, chapter=chapter))
+    if name is not None and not re.fullmatch(r"[\w+.,=-]+", name):
+        raise ValueError(f"--name {name}: must be letters, digits, and + - _ . , =")
+    return Run(name or run_name(profile, changes, chapter), profile, values, changes)
+
+
+def run_name(profile: str, changes: Iterable[str], chapter: str | None = None) -> str:
+    """The folder of a run: the profile alone, or with what makes the run differ from it."""
+    parts = [Path(profile).stem, *([chapter] if chapter else [])]
+    parts += [re.sub(r"[^\w.=-]+", "-", change).strip("-") for change in changes]
+    name = "+".join(parts)
+    return name if len(name) <= 100 else f"{name[:90]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def profile(name: str, root: Path | None = None) -> dict[str, dict[str, Any]]:
+    """What a profile changes: chapter -> parameter -> value; `shared` is for every chapter that has the parameter.
+
+    Args:
+        name: a file of `profiles/` without its suffix, or the path of a `.yml` file.
+        root: the repository.
+
+    Raises:
+        ValueError: no such profile, or not a table of tables.
+    """
+    folder = (root or repository()) / "profiles"
+    path = Path(name) if name.endswith((".yml", ".yaml")) else folder / f"{name}.yml"
+    if not path.is_file():
+        raise ValueError(unknown("profile", name, sorted(file.stem for file in folder.glob("*.yml"))))
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(table, dict) or not all(isinstance(section or {}, dict) for section in table.values()):
+        raise ValueError(f"{path}: must hold chapters, and under each its parameters with their values")
+    return {str(section): values or {} for section, values in table.items()}
+
+
+def overrides(given: Iterable[str], root: Path | None = None, chapter: str | None = None) -> dict[str, dict[str, Any]]:
+    """Command-line settings, chapter -> parameter -> value.
+
+    Args:
+        given: `CHAPTER.NAME=VALUE`, or `NAME=VALUE` for `chapter`, or for every chapter that has it if that is None.
+        root: the repository.
+        chapter: the chapter that settings without one are for.
+
+    Raises:
+        ValueError: one line naming the setting that is malformed, or the unknown name in it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    book = {name: read(name, root) for name in names(root)}
+    for setting in given:
+        left, equals, right = setting.partition("=")
+        where, _, name = left.strip().rpartition(".")
+        if not equals or not name:
+            raise ValueError(f"-p {setting}: must read NAME=VALUE or CHAPTER.NAME=VALUE")
+        if where and where not in book:
+            raise ValueError(unknown("chapter", where, book))
+        having = [page for page in book if name in book[page].parameters]
+        targets = [where] if where else [chapter] if chapter else having
+        if not targets:
+            every = sorted({parameter for page in book.values() for parameter in page.parameters})
+            raise ValueError(unknown("parameter", name, every))
+        for target in targets:
+            if name not in book[target].parameters:
+                raise ValueError(unknown(f"parameter of {target}", name, book[target].parameters))
+            found.setdefault(target, {})[name] = value(right)
+    return found
+
+
+def resolve(
+    profile_name: str, changes: Mapping[str, Mapping[str, Any]], root: Path | None = None
+) -> dict[str, dict[str, Any]]:
+    """The values in force of every parameter of every chapter: defaults, then the profile, then `changes`.
+
+    Raises:
+        ValueError: one line naming the first name or value that is not allowed.
+    """
+    settings = profile(profile_name, root)
+    book = {name: read(name, root) for name in names(root)}
+    for section in settings:
+        if section not in book and section != "shared":
+            raise ValueError(f"profile {profile_name}: {unknown('chapter', section, [*book, 'shared'])}")
+    for name in settings.get("shared", {}):
+        if not any(name in page.parameters for page in book.values()):
+            every = sorted({parameter for page in book.values() for parameter in page.parameters})
+            raise ValueError(f"profile {profile_name}, shared: {unknown('parameter', name, every)}")
+    found = {}
+    for name, page in book.items():
+        shared = {key: item for key, item in settings.get("shared", {}).items() if key in page.parameters}
+        try:
+            base = page.check({**shared, **settings.get(name, {})})
+        except ValueError as error:
+            raise ValueError(f"profile {profile_name}: {error}") from None
+        found[name] = page.check({**base, **changes.get(name, {})})
+    return found

@@ -1,0 +1,180 @@
+"""All methods side by side, and each of them before all lie detectors."""
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from wlbook.common.compiling import filter_compiled
+from wlbook.saliency import sanity
+from wlbook.saliency.backprop import deconvnet, guided_backprop
+from wlbook.saliency.explain import Output, answers, direction, over_maps
+from wlbook.saliency.findings import Finding
+from wlbook.saliency.gradients import (
+    expected_gradients,
+    gradient,
+    input_x_gradient,
+    integrated_gradients,
+    smoothgrad,
+    vargrad,
+)
+from wlbook.saliency.perturbation import deletion, insertion, occlusion
+from wlbook.saliency.relevance import deep_taylor, lrp
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A method with its options, ready to be asked of many maps.
+
+    Attributes:
+        name: for tables and figures.
+        function: of this package.
+        options: its own arguments.
+        sums_to: what the sum over pixels must be: "rise" above kappa = 0, "rise above others", "explained" (the
+            output of the layers), or nothing.
+        on_linear: options of the same method for a linear model of 8 x 8 pixels; None: a question without sense.
+    """
+
+    name: str
+    function: Callable[..., Array]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sums_to: str = ""
+    on_linear: Mapping[str, Any] | None = dataclasses.field(default_factory=dict)
+
+    def __call__(
+        self, model: Any, kappa: Float[Array | np.ndarray, "map bin y x"], output: Output, *, key: Key[Array, ""]
+    ) -> Float[np.ndarray, "map bin y x"]:
+        """The attribution of every map; `key` is for methods that draw numbers."""
+        drawn = key if "key" in inspect.signature(self.function).parameters else None
+        return over_maps(self.function, model, kappa, output, key=drawn, **self.options)
+
+
+def suite(
+    *, sigma: float, others: Float[np.ndarray, "other bin y x"], steps: int = 32, square: int = 4
+) -> tuple[Method, ...]:
+    """Every method with one number for each pixel.
+
+    Args:
+        sigma: noise of SmoothGrad and VarGrad, in units of kappa.
+        others: maps that stand for "any other map" in expected gradients.
+        steps: points on the line of integrated gradients, and samples of the methods that draw.
+        square: side of what occlusion covers [pixels].
+    """
+    noisy = {"sigma": sigma, "samples": steps}
+    zeros = np.zeros((1, 1, 8, 8), np.float32)
+    return (
+        Method("gradient", gradient),
+        Method("SmoothGrad", smoothgrad, noisy, on_linear=noisy),
+        Method("VarGrad", vargrad, noisy, on_linear=None),
+        Method("input x gradient", input_x_gradient, sums_to="rise"),
+        Method("integrated gradients", integrated_gradients, {"steps": steps}, "rise", {"steps": steps}),
+        Method(
+            "expected gradients",
+            expected_gradients,
+            {"samples": steps, "baselines": others},
+            "rise above others",
+            {"samples": steps, "baselines": zeros},
+        ),
+        Method("guided back-propagation", guided_backprop),
+        Method("deconvnet", deconvnet),
+        Method("deep Taylor", deep_taylor, sums_to="explained"),
+        Method("LRP, epsilon", lrp, sums_to="explained"),
+        Method("LRP, alpha-beta", lrp, {"rule": "alpha-beta"}, "explained", {"rule": "alpha-beta"}),
+        Method("occlusion", occlusion, {"size": square}, on_linear={"size": 1}),
+    )
+
+
+def shortfall(
+    method: Method, saliency: Float[np.ndarray, "map bin y x"], model: Any, kappa: np.ndarray, output: Output
+) -> float:
+    """How far an attribution's sums are from what they must be, relative, over maps; NaN if nothing is promised."""
+    if not method.sums_to:
+        return math.nan
+    chosen = direction(model, kappa[0], output)
+    if method.sums_to == "explained":
+        due = np.asarray(_explained(model, kappa, chosen))
+    else:
+        start = method.options.get("baselines", np.zeros_like(kappa[:1]))
+        due = np.asarray(answers(model, kappa, chosen)) - np.asarray(answers(model, start, chosen)).mean()
+    return float(np.linalg.norm(saliency.sum(axis=(1, 2, 3)) - due) / np.linalg.norm(due))
+
+
+def examine(
+    method: Method,
+    model: Any,
+    kappa: Float[np.ndarray, "map bin y x"],
+    output: Output,
+    *,
+    depths: tuple[int, ...],
+    learnt: tuple[Any, Any],
+    shuffled: Any,
+    small: Float[np.ndarray, "map bin y x"],
+    key: Key[Array, ""],
+) -> tuple[list[Finding], Float[np.ndarray, "depth map"]]:
+    """One method before all lie detectors.
+
+    - linear model: relative distance to weights, or weights times pixels, whichever is nearer: must be < 0.02;
+    - sum: `shortfall`, must be < 0.02 where something is promised;
+    - top layer: rank correlation of |attribution| with that of a network whose last layer was drawn anew: must be
+      < 0.8, since all features are still there, but weigh otherwise;
+    - all layers: the same, when nothing of what was learnt is left: must be < 0.5;
+    - labels: the same, between a network that has learnt and one whose labels were shuffled: must be < 0.5;
+    - another seed: the same, between two that have learnt: must be above that with shuffled labels;
+    - deletion: output moved by taking the most relevant pixels away, over that of random pixels: must be > 1;
+    - insertion: distance left when the most relevant pixels alone are shown, over that of random pixels: must be < 1.
+
+    Args:
+        method: with its options; `on_linear` for the linear model, `baselines` are made to fit smaller maps.
+        model: the network to explain.
+        kappa: maps as it is shown them.
+        output: index of an output, or a direction `[output]`.
+        depths: how many of the last layers to draw anew: the first entry is the top, the last all of them.
+        learnt: two small networks that differ in their seed.
+        shuffled: a small network that was trained on shuffled labels.
+        small: maps as the small networks are shown them.
+        key: of all random numbers.
+
+    Returns:
+        The findings, and the rank correlations of the cascade.
+    """
+    own, destroy, order, linear = jax.random.split(key, 4)
+    before = method(model, kappa, output, key=own)
+    rows = []
+    for depth in depths:
+        after = method(sanity.randomized(model, depth, key=destroy), kappa, output, key=own)
+        rows.append(sanity.rank_correlation(np.abs(before), np.abs(after)))
+    fall, missing = np.stack(rows), shortfall(method, before, model, kappa, output)
+
+    if "baselines" in method.options:
+        method = dataclasses.replace(method, options={**method.options, "baselines": small[::-1]})
+    one, two, none = (np.abs(method(each, small, output, key=own)) for each in (*learnt, shuffled))
+    labels, seeds = (float(sanity.rank_correlation(one, other).mean()) for other in (none, two))
+    moved = {}
+    for name, curve in (("deletion", deletion), ("insertion", insertion)):
+        by_method, by_chance = (
+            curve(model, kappa, before, output, **chosen).mean() for chosen in ({}, {"order": "random", "key": order})
+        )
+        moved[name] = float(by_method / by_chance)
+    on_line = math.nan
+    if method.on_linear is not None:
+        on_line = min(sanity.linear_answer(method.function, key=linear, **method.on_linear).values())
+    return [
+        Finding(method.name, "linear model", on_line, high=0.02),
+        Finding(method.name, "sum", missing, high=0.02),
+        Finding(method.name, "top layer", float(fall[0].mean()), high=0.8),
+        Finding(method.name, "all layers", float(fall[-1].mean()), high=0.5),
+        Finding(method.name, "labels", labels, high=0.5),
+        Finding(method.name, "another seed", seeds, low=labels),
+        Finding(method.name, "deletion", moved["deletion"], low=1.0),
+        Finding(method.name, "insertion", moved["insertion"], high=1.0),
+    ], fall
+
+
+@filter_compiled
+def _explained(model: Any, kappa: Any, direction: Array) -> Array:
+    return jax.vmap(lambda one: sanity.explained(model, one, direction))(kappa)

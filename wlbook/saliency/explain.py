@@ -1,0 +1,185 @@
+"""What is asked of a model, checked before any work: which output, of which map; and the same of many maps."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Key
+
+from wlbook.common.compiling import filter_compiled
+from wlbook.common.progress import progress
+from wlbook.simulation.cosmology import FIDUCIAL
+
+Model = Callable[[Any], Any]
+Output = int | Sequence[float] | np.ndarray | Array
+Map = Float[Array | np.ndarray, "..."]  # one map [bin, y, x]; the shape is checked with a message of ours
+
+AT_ONCE = 64  # evaluations of a network in one batch: what a processor's caches can hold
+_UNROLLED = 1024  # evaluations that are compiled side by side; beyond that they follow each other in a loop
+
+# How many times a method evaluates the model for one map, from the map's shape and the method's options.
+_EVALUATIONS: dict[Callable[..., Any], Callable[..., int]] = {}
+
+
+def evaluating(count: Callable[..., int]) -> Callable[[Callable], Callable]:
+    """Tell `over_maps` how often a method evaluates the model for one map: `count(shape, **options)`."""
+
+    def note(method: Callable) -> Callable:
+        _EVALUATIONS[method] = count
+        return method
+
+    return note
+
+
+def towards(parameter: str, *, omega_m: float = FIDUCIAL[0], sigma_8: float = FIDUCIAL[1]) -> Float[np.ndarray, "2"]:
+    """The direction in (omega_m, sigma_8) whose component is the change of a parameter.
+
+    Args:
+        parameter: "omega_m", "sigma_8" or "s_8" = sigma_8 sqrt(omega_m / 0.3), to first order.
+        omega_m, sigma_8: where S8 is expanded.
+
+    Raises:
+        ValueError: another parameter.
+    """
+    known = {
+        "omega_m": (1.0, 0.0),
+        "sigma_8": (0.0, 1.0),
+        "s_8": (0.5 * sigma_8 / math.sqrt(0.3 * omega_m), math.sqrt(omega_m / 0.3)),
+    }
+    if parameter not in known:
+        raise ValueError(f'parameter = "{parameter}": must be one of {", ".join(known)}')
+    return np.array(known[parameter])
+
+
+def scalar(model: Model, kappa: Map, output: Output) -> Callable[[Array], Array]:
+    """The explained number as a function of the map, after the arguments have been checked."""
+    chosen = direction(model, kappa, output)
+    return lambda kappa: jnp.asarray(model(kappa)) @ chosen
+
+
+@eqx.filter_jit
+def _answer(model: Any, kappa: Array) -> Array:
+    """What a model answers; asked again about a map of the same shape, it is not traced again."""
+    return model(kappa)
+
+
+def direction(model: Model, kappa: Map, output: Output) -> Array:
+    """The direction in the space of outputs [output], after the arguments have been checked.
+
+    Raises:
+        ValueError: an index out of range, a map of another shape, NaN in the map.
+    """
+    if np.ndim(kappa) != 3:
+        raise ValueError(f"kappa has shape {np.shape(kappa)}: must be one map [bin, y, x]")
+    if not isinstance(kappa, Tracer) and not np.isfinite(kappa).all():
+        raise ValueError(f"kappa holds NaN or infinity in {(~np.isfinite(kappa)).sum()} pixels: must be finite")
+    asked = _answer if isinstance(model, eqx.Module) else lambda model, kappa: model(kappa)
+    one = jax.ShapeDtypeStruct(np.shape(kappa), jnp.float32)
+    (outputs,) = eqx.filter_eval_shape(asked, model, one).shape
+    if isinstance(output, int | np.integer):
+        if not 0 <= output < outputs:
+            raise ValueError(f"output = {output}: must be 0 <= output < {outputs}")
+        return jnp.zeros(outputs).at[output].set(1.0)
+    chosen = jnp.asarray(output, jnp.float32)
+    if chosen.shape != (outputs,):
+        raise ValueError(f"output has shape {chosen.shape}: must be an index or a direction of length {outputs}")
+    return chosen
+
+
+def start_of(kappa: Array, baseline: Map | None) -> Array:
+    """The map that absence is compared with: kappa = 0, the mean of the universe, by default.
+
+    Raises:
+        ValueError: a baseline of another shape than the map.
+    """
+    if baseline is None:
+        return jnp.zeros_like(kappa)
+    if np.shape(baseline) != kappa.shape:
+        raise ValueError(f"baseline has shape {np.shape(baseline)}: must be the map's, {kappa.shape}")
+    return jnp.asarray(baseline)
+
+
+def many(kappa: Float[Array | np.ndarray, "..."], model: Model, output: Output) -> tuple[np.ndarray, Array]:
+    """Maps [map, bin, y, x] and the direction in the space of outputs, both checked."""
+    maps = np.asarray(kappa, np.float32)
+    if maps.ndim != 4 or len(maps) == 0:
+        raise ValueError(f"kappa has shape {maps.shape}: must be [map, bin, y, x] with at least one map")
+    bad = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
+    if len(bad):
+        raise ValueError(f"kappa[{bad[0]}] holds NaN or infinity: must be finite")
+    return maps, direction(model, maps[0], output)
+
+
+def each_of(function, number: int) -> Array:
+    """`function(0)` to `function(number - 1)`, side by side as far as memory allows."""
+    indices = jnp.arange(number)
+    return jax.vmap(function)(indices) if number <= _UNROLLED else jax.lax.map(function, indices, batch_size=AT_ONCE)
+
+
+def over_maps(
+    method: Callable[..., Array],
+    model: Model,
+    kappa: Float[Array | np.ndarray, "..."],
+    output: Output,
+    *,
+    batch: int | None = None,
+    key: Key[Array, ""] | None = None,
+    each: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Float[np.ndarray, "map bin y x"]:
+    """One method for many maps, compiled once.
+
+    Args:
+        method: a function of this package, or any other of the same form.
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: maps [map, bin, y, x].
+        output: index of an output, or a direction `[output]`.
+        batch: maps at a time; by default as many as keep 64 evaluations of the model together. Results do not depend
+            on it.
+        key: for methods that draw numbers; map i gets `fold_in(key, i)`.
+        each: arguments of the method that differ from map to map, [map, ...].
+        options: arguments of the method that are the same for all maps.
+
+    Raises:
+        ValueError: as the method; no maps.
+    """
+    maps, chosen = many(kappa, model, output)
+    each = {name: np.asarray(values) for name, values in (each or {}).items()}
+    for name, values in each.items():
+        if len(values) != len(maps):
+            raise ValueError(f"{name} has {len(values)} rows: must be {len(maps)}, one for each map")
+    if batch is None:
+        count = _EVALUATIONS.get(method, lambda shape, **_: 1)(maps.shape[1:], **options)
+        batch = max(1, AT_ONCE // max(1, count))
+    elif batch < 1:
+        raise ValueError(f"batch = {batch}: must be >= 1")
+    size, running, done = min(batch, len(maps)), [], []
+    for start in progress(range(0, len(maps), size), getattr(method, "__name__", "saliency"), unit="batch"):
+        rows = np.arange(start, start + size) % len(maps)  # the last batch is filled up: one shape, one compilation
+        own = {name: values[rows] for name, values in each.items()}
+        running.append(_batch(method, model, maps[rows], chosen, rows, key, own, options))
+        if len(running) > 1:  # the next batch is on its way while this one is waited for
+            done.append(np.asarray(running.pop(0)))
+    return np.concatenate([*done, *map(np.asarray, running)])[: len(maps)]
+
+
+@filter_compiled
+def _batch(method: Callable[..., Array], model: Any, kappa, direction, numbers, key, each, options) -> Array:
+    """One batch of `over_maps`: the network is an argument, so that another of its kind needs no new compilation."""
+
+    def one(kappa: Array, number: Array, each: dict[str, Array]) -> Array:
+        extra = {} if key is None else {"key": jax.random.fold_in(key, number)}
+        return method(model, kappa, direction, **extra, **each, **options)
+
+    return jax.vmap(one)(kappa, numbers, each)
+
+
+@filter_compiled
+def answers(model: Any, kappa: Float[Array | np.ndarray, "map bin y x"], direction: Array) -> Float[Array, " map"]:
+    """The explained number of many maps."""
+    return jax.vmap(lambda one: jnp.asarray(model(one)) @ direction)(jnp.asarray(kappa))

@@ -1,0 +1,192 @@
+"""Lie detectors: what an attribution must do if it tells what the network has learnt."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float, Key
+from scipy import stats
+
+from wlbook.common import random
+from wlbook.network.layers import ChannelsLast, Dense, Flatten, Layers, ReLU, run
+from wlbook.saliency.explain import Map, Model, Output, answers, direction, many, over_maps
+from wlbook.saliency.relevance import walk, without_bias
+
+PARAMETERS = ("omega_m", "sigma_8")
+
+
+def randomized(model: eqx.Module, depth: int, *, key: Key[Array, ""]) -> eqx.Module:
+    """The model with the weights of its last `depth` layers drawn anew, normal, with each layer's own spread.
+
+    Layers are the model's weight arrays of two or more axes, in the order in which the model holds them; biases stay.
+
+    Args:
+        model: any Equinox model.
+        depth: 0 <= depth <= number of layers.
+        key: of the new weights; those of one layer are the same at every depth.
+
+    Raises:
+        ValueError: a depth out of range.
+    """
+    leaves, structure = jax.tree.flatten(model)
+    places = [i for i, leaf in enumerate(leaves) if eqx.is_inexact_array(leaf) and leaf.ndim >= 2]
+    if not 0 <= depth <= len(places):
+        raise ValueError(f"depth = {depth}: must be 0 <= depth <= {len(places)}, the model's layers with weights")
+    for i in places[len(places) - depth :]:
+        leaves[i] = leaves[i].std() * random.normal(jax.random.fold_in(key, i), leaves[i].shape)
+    return jax.tree.unflatten(structure, leaves)
+
+
+def cascade(
+    method: Callable[..., Array],
+    model: eqx.Module,
+    kappa: Float[Array | np.ndarray, "map bin y x"],
+    output: Output,
+    *,
+    depths: Sequence[int],
+    key: Key[Array, ""],
+    **options: Any,
+) -> Float[np.ndarray, "depth map"]:
+    """The lie detector: how much an attribution map stays the same while the network is destroyed from the top.
+
+    A method that tells what the network has learnt must give other maps for a network that has learnt nothing
+    (Adebayo et al. 2018).
+
+    Args:
+        method: a function of this module.
+        model: an Equinox model.
+        kappa: maps.
+        output: index of an output, or a direction `[output]`.
+        depths: how many of the last layers to draw anew.
+        key: of the new weights.
+        options: further arguments of `over_maps`.
+
+    Returns:
+        Spearman's rank correlation of |saliency| before and after, for each depth and map.
+
+    Raises:
+        ValueError: as `over_maps` and `randomized`.
+    """
+    intact: Any = model  # a module is callable when its class is
+    before = over_maps(method, intact, kappa, output, **options)
+    rows = []
+    for depth in depths:
+        destroyed: Any = randomized(model, depth, key=key)
+        rows.append(rank_correlation(np.abs(before), np.abs(over_maps(method, destroyed, kappa, output, **options))))
+    return np.stack(rows)
+
+
+def rank_correlation(
+    first: Float[np.ndarray, "map bin y x"], second: Float[np.ndarray, "map bin y x"]
+) -> Float[np.ndarray, " map"]:
+    """Spearman's rank correlation of the pixels of two maps, for each pair; 0 where a map is constant."""
+    one, two = (stats.rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second))
+    one, two = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (one, two))
+    norm = np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
+    return np.divide((one * two).sum(axis=1), norm, out=np.zeros(len(norm)), where=norm > 0)
+
+
+def completeness(
+    saliency: Float[Array | np.ndarray, "..."],
+    model: Model,
+    kappa: Float[Array | np.ndarray, "..."],
+    output: Output,
+    *,
+    baseline: Map | None = None,
+) -> Float[np.ndarray, " map"]:
+    """What share of the output's rise above the baseline an attribution accounts for; 1 is complete.
+
+    Args:
+        saliency: attribution maps [map, bin, y, x].
+        model: callable from `[bin, y, x]` to `[output]`.
+        kappa: the maps, of the same shape.
+        output: index of an output, or a direction `[output]`.
+        baseline: where nothing is to be explained; kappa = 0 by default.
+
+    Raises:
+        ValueError: as `over_maps`; saliency of another shape.
+    """
+    maps, chosen = many(kappa, model, output)
+    saliency = np.asarray(saliency, np.float64)
+    if saliency.shape != maps.shape:
+        raise ValueError(f"saliency has shape {saliency.shape}: must be kappa's, {maps.shape}")
+    start = np.zeros_like(maps[:1]) if baseline is None else np.asarray(baseline, np.float32)[None]
+    rise = np.asarray(answers(model, maps, chosen)) - np.asarray(answers(model, start, chosen))
+    return saliency.sum(axis=(1, 2, 3)) / rise
+
+
+def explained(model: Any, kappa: Map, output: Output) -> Float[Array, ""]:
+    """The number that relevance shares out: the explained output of the model's layers.
+
+    For an `Estimator` that is the departure from the mean of the targets. Relevance that is conserved sums to it.
+    """
+    return direction(model, kappa, output) @ run(walk(model), jnp.asarray(kappa))
+
+
+def without_biases(model: Any) -> Any:
+    """The model with all its biases zero, those of frozen batch statistics included: relevance is conserved in it."""
+    return without_bias(model)
+
+
+class _Pair(eqx.Module):
+    """w . kappa, written with ReLUs: relu(w . kappa) - relu(-w . kappa)."""
+
+    layers: Layers
+
+    def __call__(self, kappa: Array) -> Array:
+        return run(self.layers, kappa)
+
+
+def linear_answer(
+    method: Callable[..., Array], *, pixels: int = 8, maps: int = 8, key: Key[Array, ""], **options: Any
+) -> dict[str, float]:
+    """What a method says of a linear model: its answer is known, weight or weight times pixel.
+
+    The model is w . kappa, written as relu(w . kappa) - relu(-w . kappa): a method that hangs on how a function is
+    written, and not on the function, gives itself away.
+
+    Args:
+        method: a function of this package.
+        pixels: side of the maps.
+        maps: white noise, how many.
+        key: of the weights, of the maps, and for a method that draws numbers.
+        options: of the method.
+
+    Returns:
+        The relative distance of the answers to "weights", and to "contributions" = weights times pixels: 0 is exact.
+    """
+    drawn, shown, own = jax.random.split(key, 3)
+    first = Dense(pixels**2, 2, key=drawn)
+    weight = first.weight[:, 0]
+    first = eqx.tree_at(lambda one: one.weight, first, jnp.stack([weight, -weight], axis=1))
+    last = Dense(2, 1, key=drawn)
+    last = eqx.tree_at(lambda one: one.weight, last, jnp.array([[1.0], [-1.0]]))
+    model = _Pair((ChannelsLast(), Flatten(), first, ReLU(), last))
+    kappa = np.asarray(jax.random.normal(shown, (maps, 1, pixels, pixels)))
+    answer = over_maps(method, model, kappa, 0, key=own if _draws(method) else None, **options)
+    weights = np.broadcast_to(np.asarray(weight).reshape(1, 1, pixels, pixels), kappa.shape)
+
+    def distance(truth: np.ndarray) -> float:
+        return float(np.linalg.norm(answer - truth) / np.linalg.norm(truth))
+
+    return {"weights": distance(weights), "contributions": distance(weights * kappa)}
+
+
+def _draws(method: Callable[..., Any]) -> bool:
+    return "key" in inspect.signature(method).parameters
+
+
+def shuffled_labels(data: xr.Dataset, *, key: Key[Array, ""]) -> xr.Dataset:
+    """The same maps with each other's cosmologies: there is nothing to be learnt from them (Adebayo et al. 2018).
+
+    Args:
+        data: maps with their parameters, as `maps.make` returns them; omega_m and sigma_8 of a map stay together.
+        key: of the new order.
+    """
+    order = np.asarray(jax.random.permutation(key, data.sizes["map"]))
+    return data.assign({name: ("map", data[name].to_numpy()[order]) for name in PARAMETERS})

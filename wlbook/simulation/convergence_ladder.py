@@ -1,0 +1,50 @@
+"""The convergence ladder: one box made again with one thing changed, and what that does to its power spectrum."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+RUNGS = {
+    "half the particles a side": {"particles": 0.5},
+    "twice the particles a side": {"particles": 2},
+    "twice the steps": {"steps": 2},
+    "planes half as thick": {"planes_per_step": 2},
+    "straight rays (Born)": {"method": "born"},
+}
+WIDER = "a box a quarter wider"  # its waves are others: to be compared as the mean over several boxes
+
+
+def rung(name: str, box: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `boxes.simulate_box` for one box again, but for one change.
+
+    Boxes of one seed have the same waves at every resolution, so that ratios of their spectra are almost free of noise.
+
+    Args:
+        name: of RUNGS, WIDER, or "as in the book". The wider box has particles as far apart, and up to 330 Mpc/h planes
+            about as thick: only waves that did not fit in before are new.
+        box: arguments of `boxes.simulate_box`.
+    """
+    changed = dict(box)
+    for key, value in RUNGS.get(name, {}).items():
+        changed[key] = value if isinstance(value, str) else round(value * changed.get(key, 1))
+    if name == WIDER:
+        particles = 2 * round(0.625 * box["particles"])
+        changed |= {"particles": particles, "box": box["box"] * particles / box["particles"]}
+    return changed
+
+
+def ratio_of_means(
+    changed: Float[np.ndarray, "other ell"], plain: Float[np.ndarray, "box ell"]
+) -> tuple[Float[np.ndarray, " ell"], Float[np.ndarray, " ell"]]:
+    """Ratio of two means over boxes that have nothing in common, and its standard error from the scatter of boxes.
+
+    Raises:
+        ValueError: fewer than two boxes of a kind, so that nothing is known of their scatter.
+    """
+    for name, boxes in (("changed", changed), ("plain", plain)):
+        if len(boxes) < 2:
+            raise ValueError(f"{name}: {len(boxes)} box, must be >= 2")
+    relative = [one.var(axis=0, ddof=1) / len(one) / one.mean(axis=0) ** 2 for one in (changed, plain)]
+    ratio = changed.mean(axis=0) / plain.mean(axis=0)
+    return ratio, ratio * np.sqrt(relative[0] + relative[1])

@@ -1,0 +1,129 @@
+"""Where the galaxies are whose shapes are measured: one plane, tomographic bins, or a table from a file."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import erf
+
+from wlbook.simulation.cosmology import Cosmology, distance
+
+STEP = 0.01  # in redshift, of the bins' tables
+DEEPEST = 1.5  # where the Stage-III-like bins end: a hundredth of the galaxies would lie beyond
+
+
+class Sources(NamedTuple):
+    """The galaxies of each tomographic bin.
+
+    Attributes:
+        redshift: ascending, > 0.
+        share: of each bin's galaxies at each redshift; sums to 1 over redshift.
+    """
+
+    redshift: Float64[np.ndarray, " z"]
+    share: Float64[np.ndarray, "bin z"]
+
+    def mean(self) -> Float64[np.ndarray, " bin"]:
+        """Mean redshift of each bin."""
+        return self.share @ self.redshift
+
+    def distances(self, cosmo: Cosmology) -> Float64[np.ndarray, " z"]:
+        """Comoving distance of the redshifts [Mpc/h]."""
+        return distance(cosmo, self.redshift)
+
+    def tables(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Each bin as the pair (redshifts, density), as `cosmology.convergence_power` takes it."""
+        if len(self.redshift) == 1:
+            return [(self.redshift, share) for share in self.share]
+        return [(self.redshift, share / np.gradient(self.redshift)) for share in self.share]
+
+
+def at(source_redshift: float | list[float]) -> Sources:
+    """All galaxies of a bin at one redshift; a list has one entry a bin.
+
+    Raises:
+        ValueError: naming the redshift that is out of range.
+    """
+    chosen = [source_redshift] if isinstance(source_redshift, (int, float)) else list(source_redshift)
+    if not chosen:
+        raise ValueError("source_redshift = []: must name at least one redshift")
+    for one in chosen:
+        if not 0 < one < 8:
+            raise ValueError(f"source_redshift = {one}: must be > 0 and < 8")
+    redshift, bins = np.unique(np.asarray(chosen, np.float64), return_inverse=True)
+    return Sources(redshift, np.eye(len(redshift))[bins])
+
+
+def smail(bins: int = 4, *, z0: float = 0.42, alpha: float = 2.0, beta: float = 1.5, scatter: float = 0.05) -> Sources:
+    """Tomographic bins of equal numbers cut from n(z) ~ z^alpha exp(-(z / z0)^beta) by photometric redshifts.
+
+    The overall shape is that of Smail et al. 1994; the default mean redshift, 0.63, and the scatter are like those of
+    the Stage-III surveys. A photometric redshift scatters by `scatter` (1 + z) around the true one (Ma, Hu & Huterer
+    2006, astro-ph/0506614, equation 6).
+
+    Args:
+        bins: number of bins, >= 1.
+        z0, alpha, beta: of the overall distribution, > 0.
+        scatter: of photometric redshifts at z = 0, > 0.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    if bins < 1:
+        raise ValueError(f"bins = {bins}: must be >= 1")
+    for name, value in (("z0", z0), ("alpha", alpha), ("beta", beta), ("scatter", scatter)):
+        if not value > 0:
+            raise ValueError(f"{name} = {value}: must be > 0")
+    z = np.arange(STEP / 2, DEEPEST, STEP)
+    overall = z**alpha * np.exp(-((z / z0) ** beta))
+    total = np.cumsum(overall) / overall.sum()
+    edges = np.interp(np.arange(1, bins) / bins, total, z + STEP / 2)
+    below = [np.zeros_like(z), *((1 + erf((edge - z) / (np.sqrt(2) * scatter * (1 + z)))) / 2 for edge in edges)]
+    inside = np.diff(np.stack([*below, np.ones_like(z)]), axis=0) * overall
+    return Sources(z, inside / inside.sum(axis=1, keepdims=True))
+
+
+def read(path: str | Path) -> Sources:
+    """Bins from a text file: a column of ascending redshifts, and one of densities for each bin.
+
+    Lines that start with # are comments. Densities need no norm.
+
+    Raises:
+        ValueError: the file is missing, or its table is not as described.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f'sources = {path}: must be "plane", "stage-iii" or a file, and there is no such file')
+    try:
+        table = np.loadtxt(path, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"sources = {path}: cannot be read as a table of numbers ({error})".splitlines()[0]) from None
+    if len(table) < 2 or table.shape[1] < 2:
+        raise ValueError(f"sources = {path}: has {table.shape} rows and columns, must have >= 2 of each: z, n of bin 1")
+    redshift, density = table[:, 0], table[:, 1:].T
+    if not np.isfinite(table).all() or density.min() < 0 or not density.sum(axis=1).all():
+        raise ValueError(f"sources = {path}: densities must be finite, >= 0 and not all 0 in any bin")
+    if np.diff(redshift).min() <= 0 or redshift[0] < 0 or redshift[-1] >= 8:
+        raise ValueError(f"sources = {path}: redshifts must ascend from >= 0 to < 8")
+    # A node stands for the stretch half-way to its neighbours.
+    stretch = np.gradient(redshift)
+    stretch[[0, -1]] /= 2
+    share = density * stretch
+    kept = (redshift > 0) & share.any(axis=0)
+    return Sources(redshift[kept], share[:, kept] / share[:, kept].sum(axis=1, keepdims=True))
+
+
+def named(sources: str, source_redshift: float | list[float]) -> Sources:
+    """The sources that a page's parameters name.
+
+    Args:
+        sources: "plane": all at `source_redshift`; "stage-iii": the four bins of `smail`; or a file for `read`.
+        source_redshift: of the plane, or of several.
+
+    Raises:
+        ValueError: naming what is wrong with the redshift or the file.
+    """
+    if sources == "plane":
+        return at(source_redshift)
+    return smail() if sources == "stage-iii" else read(sources)

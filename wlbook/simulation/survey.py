@@ -1,0 +1,277 @@
+"""What a survey does to kappa: the noise of galaxy shapes, masks, and smoothing."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key
+
+from wlbook.common import random
+
+PerBin = float | int | Sequence[float | int]  # one number for all bins, or one for each
+Mask = Bool[Array | np.ndarray, "rows columns"]  # True where the sky was observed; one for all maps and bins
+
+
+def shape_noise_sigma(n_gal: float, pixel: float, sigma_e: float = 0.4) -> float:
+    """Standard deviation of the shape noise in one pixel [dimensionless].
+
+    sigma_pix = sigma_e / sqrt(2 n_gal pixel^2): sigma_e^2 is shared by two components, and n_gal pixel^2 galaxies
+    average (van Waerbeke 2000).
+
+    Args:
+        n_gal: source density [arcmin^-2], > 0.
+        pixel: pixel side [arcmin], > 0.
+        sigma_e: total intrinsic ellipticity dispersion, both components [dimensionless], >= 0.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    if not n_gal > 0:
+        raise ValueError(f"n_gal = {n_gal}: must be > 0 [arcmin^-2]")
+    if not pixel > 0:
+        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
+    if not sigma_e >= 0:
+        raise ValueError(f"sigma_e = {sigma_e}: must be >= 0")
+    return float(sigma_e / (2 * n_gal * pixel**2) ** 0.5)
+
+
+def add_shape_noise(
+    kappa: Float[Array, "*batch y x"], *, n_gal: PerBin, pixel: float, sigma_e: float = 0.4, key: Key[Array, ""]
+) -> Float[Array, "*batch y x"]:
+    """Kappa with Gaussian shape noise, white and independent in every pixel.
+
+    Args:
+        kappa: noiseless kappa [dimensionless].
+        n_gal: source density of each bin [arcmin^-2], > 0: one for all bins, or a list.
+        pixel: pixel side [arcmin], > 0.
+        sigma_e: total intrinsic ellipticity dispersion; 0 is a noiseless survey.
+        key: JAX key; one key gives one noise field.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    sigma = [shape_noise_sigma(one, pixel, sigma_e) for one in _per_bin("n_gal", n_gal, kappa)]
+    if not any(sigma):
+        return kappa
+    scale = sigma[0] if len(sigma) == 1 else jnp.asarray(sigma, kappa.dtype)[:, None, None]
+    return kappa + scale * jax.random.normal(key, kappa.shape, kappa.dtype)
+
+
+def smooth(
+    kappa: Float[Array, "*batch y x"], sigma: PerBin, pixel: float, mask: Mask | None = None
+) -> Float[Array, "*batch y x"]:
+    """Kappa convolved with a Gaussian of standard deviation `sigma`; the map's edges wrap.
+
+    Under a mask each observed pixel is the Gaussian mean of the observed pixels around it, and the others are 0.
+
+    Args:
+        kappa: maps [dimensionless].
+        sigma: standard deviation of the Gaussian [arcmin], >= 0: one for all bins, or a list; 0 changes nothing.
+        pixel: pixel side [arcmin], > 0.
+        mask: True where observed; masked pixels may hold anything.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    lengths = _per_bin("smoothing", sigma, kappa)
+    for one in lengths:
+        if not one >= 0:
+            raise ValueError(f"smoothing = {one}: must be >= 0 [arcmin]")
+    if not pixel > 0:
+        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
+    seen = None if mask is None else _fitting(mask, kappa)
+    if seen is not None:
+        kappa = jnp.where(seen, kappa, 0)
+    if not any(lengths):
+        return kappa
+    y, x = kappa.shape[-2:]
+    ell_y = 2 * jnp.pi * jnp.fft.fftfreq(y)[:, None]
+    ell_x = 2 * jnp.pi * jnp.fft.rfftfreq(x)[None, :]
+    squared = (jnp.asarray(lengths) / pixel) ** 2
+    window = jnp.exp(-0.5 * squared[:, None, None] * (ell_y**2 + ell_x**2))
+    window = window[0] if len(lengths) == 1 else window
+
+    def convolve(image: Array) -> Array:
+        return jnp.fft.irfft2(jnp.fft.rfft2(image) * window, s=(y, x)).astype(kappa.dtype)
+
+    if seen is None:
+        return convolve(kappa)
+    weight = jnp.where(seen, convolve(seen.astype(kappa.dtype)), 1)
+    return jnp.where(seen, convolve(kappa) / weight, 0)
+
+
+def observe(
+    kappa: Float[Array, "*batch y x"],
+    *,
+    pixel: float,
+    n_gal: PerBin,
+    sigma_e: float,
+    smoothing: PerBin,
+    mask: Mask | None = None,
+    key: Key[Array, ""],
+) -> Float[Array, "*batch y x"]:
+    """What a survey would map: shape noise first, smoothing after, within the mask.
+
+    Args:
+        kappa: noiseless maps [dimensionless].
+        pixel: pixel side [arcmin], > 0.
+        n_gal: source density of each bin [arcmin^-2], > 0: one for all bins, or a list.
+        sigma_e: total intrinsic ellipticity dispersion; 0 is a noiseless survey.
+        smoothing: standard deviation of the Gaussian [arcmin], >= 0: one for all bins, or a list.
+        mask: True where observed; what is masked is 0 in the result.
+        key: JAX key of the noise.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    noisy = add_shape_noise(kappa, n_gal=n_gal, pixel=pixel, sigma_e=sigma_e, key=key)
+    return smooth(noisy, smoothing, pixel, mask)
+
+
+def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndarray, "y x"] | None:
+    """The mask that a page's parameter names.
+
+    Args:
+        spec: "none"; "holes:SHARE:RADIUS" as in `random_holes`, with the radius in arcmin; or a file for `read_mask`.
+        pixels: per side of the maps.
+        pixel: pixel side [arcmin].
+        seed: of the holes.
+
+    Raises:
+        ValueError: naming what is wrong with the text or the file.
+    """
+    kind, *values = spec.split(":")
+    if kind == "none" and not values:
+        return None
+    if kind != "holes":
+        return read_mask(spec, pixels)
+    try:
+        share, radius = (float(value) for value in values)
+    except ValueError:
+        raise ValueError(f'mask = {spec!r}: must be "none", "holes:SHARE:RADIUS" or a file') from None
+    return random_holes(pixels, pixel=pixel, share=share, radius=radius, key=random.key(seed, "mask"))
+
+
+def random_holes(
+    pixels: int, *, pixel: float, share: float, radius: float, key: Key[Array, ""]
+) -> Bool[np.ndarray, "y x"]:
+    """A mask with round holes at random places, as bright stars leave them; holes may overlap.
+
+    Args:
+        pixels: per side.
+        pixel: pixel side [arcmin], > 0.
+        share: of the pixels to mask, on average, >= 0 and < 0.9.
+        radius: of the holes [arcmin], > 0; a pixel is masked if its centre lies in a hole.
+        key: JAX key of the places.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
+    """
+    if not pixel > 0:
+        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
+    if not 0 <= share < 0.9:
+        raise ValueError(f"share = {share}: must be >= 0 and < 0.9")
+    if not radius > 0:
+        raise ValueError(f"radius = {radius}: must be > 0 [arcmin]")
+    # Holes that fall anywhere, the frame included, cover 1 - exp(-mean number of holes over a pixel).
+    wide = pixels * pixel + 2 * radius
+    holes = round(-np.log(1 - share) * wide**2 / (np.pi * radius**2))
+    centres = np.asarray(jax.random.uniform(key, (holes, 2), minval=-radius, maxval=wide - radius))
+    at = (np.arange(pixels) + 0.5) * pixel
+    seen = np.ones((pixels, pixels), bool)
+    for y, x in centres:
+        seen &= (at[:, None] - y) ** 2 + (at - x) ** 2 > radius**2
+    return seen
+
+
+def read_mask(path: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
+    """A mask from a file: an image (.fits) or an array (.npy) of the maps' shape, not 0 where the sky was observed.
+
+    Raises:
+        ValueError: the file is missing, unreadable, of another shape, or observes nothing.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".npy":
+            image = np.asarray(np.load(path))
+        else:
+            from astropy.io import fits  # only who has a file waits for this import
+
+            image = np.asarray(fits.getdata(path))
+    except (OSError, ValueError) as error:
+        reason = "is missing" if not path.exists() else f"cannot be read as .fits or .npy ({error})"
+        raise ValueError(f"mask = {path}: {reason}".splitlines()[0]) from None
+    if np.shape(image) != (pixels, pixels):
+        raise ValueError(f"mask = {path}: is of shape {np.shape(image)}, must be {(pixels, pixels)} like the maps")
+    seen = np.nan_to_num(np.asarray(image, np.float64)) != 0
+    if not seen.any():
+        raise ValueError(f"mask = {path}: observes no pixel")
+    return seen
+
+
+def _per_bin(name: str, value: PerBin, kappa: Array) -> list[float]:
+    """A list of one number for all bins, or of one for each."""
+    values = [value] if isinstance(value, (int, float)) else list(value)
+    bins = kappa.shape[-3] if kappa.ndim > 2 else 1
+    if len(values) not in (1, bins):
+        raise ValueError(f"{name} = {values}: must be one number, or {bins}, one a bin")
+    return [float(one) for one in values]
+
+
+def _fitting(mask: Mask, kappa: Array) -> Bool[Array, "y x"]:
+    if np.shape(mask) != kappa.shape[-2:]:
+        raise ValueError(f"mask of shape {np.shape(mask)}: must be {kappa.shape[-2:]} like the maps")
+    return jnp.asarray(mask, bool)
+
+
+def coarsen(kappa: Float[Array | np.ndarray, "*batch y x"], factor: int) -> Float[Array | np.ndarray, "*batch y2 x2"]:
+    """Maps averaged over squares of `factor` x `factor` pixels.
+
+    Raises:
+        ValueError: a factor that does not divide the map's side.
+    """
+    y, x = kappa.shape[-2:]
+    if factor < 1 or y % factor or x % factor:
+        raise ValueError(f"coarsen = {factor}: must divide the map's side of {x} pixels")
+    if factor == 1:
+        return kappa
+    return kappa.reshape(*kappa.shape[:-2], y // factor, factor, x // factor, factor).mean(axis=(-3, -1))
+
+
+def observe_degraded(
+    kappa: Float[Array | np.ndarray, "*batch bin y x"],
+    key: Key[Array, ""],
+    *,
+    pixel: float,
+    n_gal: PerBin,
+    sigma_e: float,
+    smoothing: PerBin,
+    transform: Callable | None = None,
+    factor: int = 1,
+    mask: Mask | None = None,
+) -> Float[Array, "*batch bin2 y2 x2"]:
+    """What a network is shown: noise, then coarser pixels, then the degradation, then smoothing, within the mask.
+
+    Args:
+        kappa: noiseless maps.
+        key: of the noise, and of the degradation if it draws numbers.
+        pixel: pixel side of `kappa` [arcmin].
+        n_gal: source density of each bin [arcmin^-2].
+        sigma_e: total intrinsic ellipticity dispersion; 0 is noiseless.
+        smoothing: standard deviation of the Gaussian of each bin [arcmin].
+        transform: a degradation, called as `transform(kappa, key=key)`.
+        factor: pixels averaged along each side.
+        mask: True where observed, on the pixels of `kappa`; a coarse pixel is observed where all of it is.
+    """
+    kept = None
+    kappa = add_shape_noise(jnp.asarray(kappa), n_gal=n_gal, pixel=pixel, sigma_e=sigma_e, key=key)
+    if mask is not None:
+        kappa = jnp.where(jnp.asarray(mask), kappa, 0)
+        kept = jnp.asarray(coarsen(jnp.asarray(mask, jnp.float32), factor) == 1)
+    image = jnp.asarray(coarsen(kappa, factor))
+    if transform is not None:
+        image = transform(image, key=jax.random.fold_in(key, zlib.crc32(b"degradation")))
+    return smooth(image, smoothing, pixel * factor, kept)
