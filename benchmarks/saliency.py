@@ -162,7 +162,9 @@ def compare(number: int, pixels: int, width: int, seconds: float) -> None:
 def device(architecture: str, number: int, pixels: int, width: int | None, seconds: float) -> None:
     """Maps a second of each of our methods."""
     kind = jax.devices()[0].device_kind
-    made = architectures.make(architecture, pixels=pixels, bins=1, outputs=2, width=width, key=jax.random.key(1))
+    made = architectures.Architecture(architecture, {"width": width}).build(
+        bins=1, outputs=2, pixels=pixels, key=jax.random.key(1)
+    )
     model = architectures.frozen(*architectures.with_state(made))
     maps = np.random.default_rng(1).normal(size=(number, 1, pixels, pixels)).astype(np.float32)
     print(f"{datetime.date.today()}  {kind}, JAX {jax.__version__}, {architecture}, maps of {pixels}^2")

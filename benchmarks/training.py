@@ -24,8 +24,10 @@ import optax
 
 from wlbook.common import compiling
 from wlbook.network import architectures, batches, losses, summary
-from wlbook.network.trainer import Settings, _Trainer, plan_for_device
-from wlbook.simulation import survey
+from wlbook.network.configuration import Training
+from wlbook.network.trainer import Trainer, plan_for_device
+from wlbook.network.training_set import look_at
+from wlbook.simulation.survey import Survey
 
 RATE, DECAY, STEPS = 1e-3, 1e-2, 10_000
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -130,29 +132,29 @@ def throughput(architecture: str, batch: int, pixels: int, steps: int) -> None:
     draw = np.random.default_rng(1)
     maps = 0.02 * draw.normal(size=(max(4 * batch, 64), 1, pixels, pixels)).astype(np.float32)
     targets = draw.normal(size=(len(maps), 2)).astype(np.float32)
-    model = architectures.make(architecture, pixels=pixels, bins=1, outputs=2, key=jax.random.key(1))
-    look = functools.partial(survey.observe_degraded, pixel=210 / pixels, n_gal=30.0, sigma_e=0.4, smoothing=1.0)
+    model = architectures.Architecture(architecture).build(bins=1, outputs=2, pixels=pixels, key=jax.random.key(1))
+    look = functools.partial(look_at, survey=Survey(), pixel=210 / pixels)
     work = operations(model, pixels)
     print(f"{datetime.date.today()}  {device.device_kind} x {len(jax.devices())}, JAX {jax.__version__}")
     print(f"{architecture}, {batch} maps of {pixels}^2 a step, {work / 1e9:.1f} GFLOP a map")
     for column, precision in enumerate(("bfloat16", "float32")):
-        settings = Settings(steps, batch, precision=precision, optimiser="ribli18")
-        way = plan_for_device(batch, streamed=False)
-        trainer = _Trainer([model], settings, look, way, [jax.random.key(2)])
-        members, shared = trainer.initial(0, 0)["members"], trainer.place((maps, targets))
-        length = min(way.scan, steps)
+        settings = Training(steps, batch, precision=precision, optimiser="ribli18")
+        plan = plan_for_device(batch, streamed=False)
+        trainer = Trainer(model, settings, look, plan, jax.random.key(2))
+        network, shared = trainer.initial(0, 0)["network"], trainer.place((maps, targets))
+        length = min(plan.scan, steps)
         order = batches.order(len(maps), batch, jax.random.key(3))
 
-        def advance(members, first, trainer=trainer, shared=shared, order=order, length=length):
+        def advance(network, first, trainer=trainer, shared=shared, order=order, length=length):
             numbers = np.arange(first, first + length, dtype=np.int32)
-            piece = trainer.place((numbers, np.stack([[order(n)] for n in numbers]), None))
-            members, loss = trainer.advance(members, *shared, *piece)
-            return members, np.asarray(loss)
+            piece = trainer.place((numbers, np.stack([order(n) for n in numbers]), None))
+            network, loss = trainer.advance(network, *shared, *piece)
+            return network, np.asarray(loss)
 
-        members, _ = advance(members, 0)
+        network, _ = advance(network, 0)
         start = time.perf_counter()
         for piece in range(max(1, steps // length)):
-            members, _ = advance(members, length * (piece + 1))
+            network, _ = advance(network, length * (piece + 1))
         rate = max(1, steps // length) * length * batch / (time.perf_counter() - start)
         peak = next((values[column] for name, values in PEAK.items() if name in device.device_kind), None)
         share = f"   {rate * work / peak:6.1%} of the peak of {peak / 1e12:.0f} TFLOP/s" if peak else ""

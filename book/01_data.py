@@ -44,23 +44,12 @@ seed = 1  # of everything random; 0 <= seed < 2000
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
-from myst_nb import glue
 
-from wlbook import degradation, statistics
-from wlbook.common import random
-from wlbook.common.threads import two_at_a_time
-from wlbook.figures import style
+from wlbook import figures
 from wlbook.runner.store import Store
-from wlbook.simulation import convergence_ladder, cosmology, dataset, lens_planes, lensing, maps, survey, theory
-from wlbook.simulation import sources as galaxies
-from wlbook.simulation.boxes import simulate_box, specifications
-from wlbook.simulation.cosmology import Cosmology
 
-style.use_style()
+figures.use_style()
 store = Store()
-simulated = source == "simulate"
-fiducial = Cosmology(*cosmology.CENTRES[design])
-bins = galaxies.named(sources, source_redshift)
 
 # %% [markdown]
 # ## From matter to kappa
@@ -85,18 +74,16 @@ bins = galaxies.named(sources, source_redshift)
 # formula above is what remains if the bending is left out (Born's approximation).
 
 # %% mystnb={"image": {"alt": "The light cone from us to the source drawn to scale, the planes along it, a square of the box's size, and the lensing efficiency above"}, "figure": {"name": "fig-data-cone", "caption": "The path of light, to scale in both directions. Shaded: what one map sees. Vertical lines: the middles of the planes. Squares: the box, wider than the field everywhere. Above: how strongly matter at each distance lenses the source, relative to the best place."}}
-far = bins.distances(fiducial)[-1:]
-cone = lens_planes.light_cone(fiducial, box=box, steps=steps, source_redshift=float(bins.redshift.max()))
-weight = lensing.efficiency(fiducial, cone.distance, cone.scale_factor, bins)
-figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.2), sharex=True, height_ratios=[1, 1.1])
-_ = top.plot(cone.distance, weight / weight.max(axis=0), marker=".")
-_ = top.set(ylabel="lensing weight", ylim=(0, 1.1))
-edge = far[0] * np.array([0, 1]), far[0] * np.tan(np.deg2rad(side) / 2) * np.array([0, 1])
-_ = bottom.fill_between(edge[0], -edge[1], edge[1], color=style.PALETTE[5], alpha=0.5, linewidth=0)
-for start in np.arange(0, far[0], box):
-    _ = bottom.add_patch(plt.Rectangle((start, -box / 2), box, box, fill=False, edgecolor="0.6"))
-_ = bottom.vlines(cone.distance, -box / 2, box / 2, color="0.3", linewidth=0.5)
-_ = bottom.set(xlabel="comoving distance [Mpc/h]", ylabel="[Mpc/h]", aspect="equal", xlim=(0, None))
+from wlbook.simulation import Cosmology, cosmology, lens_planes, lensing
+from wlbook.simulation.sources import named
+
+fiducial = Cosmology(*cosmology.CENTRES[design])
+galaxies = named(sources, source_redshift)
+path = {"box": box, "steps": steps, "source_redshift": float(galaxies.redshift.max())}
+cone = lens_planes.light_cone(fiducial, **path)
+weight = lensing.efficiency(fiducial, cone.distance, cone.scale_factor, galaxies)
+far = galaxies.distances(fiducial)[-1]
+_ = figures.simulation.light_cone(cone, weight, box=box, side=side, far=far)
 
 # %% [markdown]
 # ## Which universes
@@ -104,6 +91,33 @@ _ = bottom.set(xlabel="comoving distance [Mpc/h]", ylabel="[Mpc/h]", aspect="equ
 # Two numbers matter most to lensing: how much matter there is, $\Omega_m$, and how clumped it is, $\sigma_8$. The
 # {term}`design` spreads models over both, denser near the {term}`fiducial`. Lines of equal
 # $S_8 = \sigma_8 \sqrt{\Omega_m / 0.3}$ are universes that a lensing map can hardly tell apart.
+#
+# Every model has two boxes with different initial conditions: networks learn from one, and everything is judged on the
+# other. Maps from the same box share its structures, so a split by maps instead of by boxes would let a network
+# recognise what it is tested on. The fiducial has boxes of its own, the observed sky. A `Box` says how all of them are
+# simulated and looked through; the universes say where.
+
+# %%
+from wlbook.simulation import Box, boxes
+
+book_box = Box(
+    side=side,
+    pixels=pixels,
+    n_maps=n_maps,
+    box=box,
+    particles=particles,
+    steps=steps,
+    sources=galaxies,
+    method=method,
+    a_ia=a_ia,
+    eta=eta,
+)
+numbers_of_boxes = {
+    "n_models": n_models,
+    "n_fiducial": n_fiducial,
+    "n_second": n_second,
+}
+universes = boxes.universes(book_box, **numbers_of_boxes, design=design, seed=seed)
 
 # %% mystnb={"image": {"alt": "Points of the design in the plane of Omega_m and sigma_8, with the fiducial marked and lines of equal S_8"}, "figure": {"name": "fig-data-design", "caption": "The simulated models, and the fiducial (cross) that plays the observed sky. Dashed: lines of equal S8. A larger design holds every smaller one."}}
 models = cosmology.design(n_models, centre=cosmology.CENTRES[design])
@@ -112,22 +126,44 @@ _ = axis.plot(*models.T, "o", markersize=5)
 _ = axis.plot(fiducial.omega_m, fiducial.sigma_8, "kx", markersize=9)
 omega_m = np.linspace(*cosmology.DESIGN_RANGE[0], 50)
 for s_8 in (0.5, 0.75, 1.0, 1.25):
-    _ = axis.plot(omega_m, s_8 / cosmology.s_8(omega_m, 1.0), "--", color="0.6", linewidth=0.8)
+    same_s_8 = s_8 / cosmology.s_8(omega_m, 1.0)
+    _ = axis.plot(omega_m, same_s_8, "--", color="0.6", linewidth=0.8)
 _ = axis.set(xlabel=r"$\Omega_m$", ylabel=r"$\sigma_8$", ylim=(0.95 * 0.5, 1.03 * 1.1))
+
+# %% [markdown]
+# ## One map
+#
+# Before thousands, one. Gravity moves the particles of a box in the fiducial universe. On the way the box is cut into
+# planes, one set for each time at which light crossed it. Then light runs through the planes and becomes a map.
+
+# %% mystnb={"image": {"alt": "Left, a plane of matter with filaments and a white square; right, a kappa map with bright peaks"}, "figure": {"name": "fig-data-one", "caption": "Left: matter in one plane, half-way to the source; bright is dense. The white square is as wide as the map's field there; each map puts it elsewhere. Right: one map, what all planes together do to the light of the farthest galaxies."}}
+from wlbook.common import random
+
+coarse = {"particles": min(particles, 64), "seed": seed}
+planes = lens_planes.lens_planes(fiducial, **path, **coarse)
+paths = {"n_maps": 1, "key": random.key(seed, "one map")}
+kappa = lensing.convergence(planes, galaxies, side=side, pixels=pixels, **paths)
+
+middle = len(planes.distance) // 2
+surface, width = planes.surface[middle, 0], planes.distance[middle] * np.deg2rad(side)
+sizes = {"box": box, "side": side, "width": width}
+_ = figures.simulation.plane_and_map(surface, kappa[0, -1], **sizes)
 
 # %% [markdown]
 # ## Make the maps
 #
-# One call. Every model has two boxes with different initial conditions: networks learn from one, and everything is
-# judged on the other. Maps from the same box share its structures, so a split by maps instead of by boxes would let a
-# network recognise what it is tested on.
+# The same for all universes is one call, `maps.simulate`. What was made once is kept in the store: run this page again,
+# and its maps are only read. A folder of other people's maps takes the place of the simulations if `source` names one.
 
 # %%
-data = maps.make(
-    source=source, bad_files=bad_files, design=design, n_models=n_models, n_maps=n_maps, n_fiducial=n_fiducial,
-    side=side, pixels=pixels, box=box, particles=particles, steps=steps, sources=sources,
-    source_redshift=source_redshift, method=method, a_ia=a_ia, eta=eta, n_second=n_second, seed=seed, call=store.make,
-)  # fmt: skip
+from wlbook.simulation import dataset, maps
+
+simulated = source == "simulate"
+if simulated:
+    data = maps.simulate(book_box, universes, call=store.make)
+else:
+    part = {"pixels": pixels, "n_maps": n_maps, "bad": bad_files}
+    data = maps.fetch(source, **part, call=store.make)
 side, pixels = float(data.attrs["side"]), data.sizes["x"]  # of a folder, its own
 pixel, trusted_ell = float(data.attrs["pixel"]), float(data.attrs["trusted_ell"])
 observed, train = dataset.select(data, "fiducial"), dataset.select(data, "train")
@@ -135,11 +171,11 @@ observed, train = dataset.select(data, "fiducial"), dataset.select(data, "train"
 # %% mystnb={"image": {"alt": "Kappa maps of six models in order of S8 on one colour scale"}, "figure": {"name": "fig-data-models", "caption": "One map from each of up to six models, in order of S8, on one scale. More clumped universes have brighter peaks and emptier voids."}}
 first = train.isel(map=np.unique(train["model"], return_index=True)[1])
 order = np.argsort(cosmology.s_8(first["omega_m"].values, first["sigma_8"].values))
-shown = first.isel(map=order[np.unique(np.linspace(0, len(order) - 1, 6).astype(int))])
-titles = [
-    rf"$\Omega_m$ {m:.2f}, $\sigma_8$ {s:.2f}" for m, s in zip(shown.omega_m.values, shown.sigma_8.values, strict=True)
-]
-_ = style.map_panels(list(shown["kappa"].values[:, 0]), titles, side=side)
+few = np.unique(np.linspace(0, len(order) - 1, 6).astype(int))
+shown = first.isel(map=order[few])
+values = zip(shown.omega_m.values, shown.sigma_8.values, strict=True)
+titles = [rf"$\Omega_m$ {m:.2f}, $\sigma_8$ {s:.2f}" for m, s in values]
+_ = figures.map_panels(list(shown["kappa"].values[:, 0]), titles, side=side)
 
 # %% [markdown]
 # ## Where the galaxies are
@@ -151,18 +187,21 @@ _ = style.map_panels(list(shown["kappa"].values[:, 0]), titles, side=side)
 # with `-p a_ia=1` for aligned ones.
 
 # %% mystnb={"image": {"alt": "Left, four overlapping bumps of galaxies over redshift. Right, ratio of power with alignments to power without, lowest for the nearest bin"}, "figure": {"name": "fig-data-bins", "caption": "Left: four tomographic bins like those of today's surveys. Right: what intrinsic alignments of amplitude 1 do to the power spectrum of each bin and to that of the nearest with the farthest, from theory."}}
-stage_iii, ell = galaxies.smail(), np.geomspace(100, 3000, 30)
-plain, aligned = (
-    cosmology.convergence_power(fiducial, ell, stage_iii.tables(), a_ia=amplitude) for amplitude in (0.0, 1.0)
-)
+from wlbook.simulation.sources import STEP, smail
+
+stage_iii, waves = smail(), np.geomspace(100, 3000, 30)
+bins = stage_iii.tables()
+plain = cosmology.convergence_power(fiducial, waves, bins)
+aligned = cosmology.convergence_power(fiducial, waves, bins, a_ia=1.0)
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
-_ = left.plot(stage_iii.redshift, stage_iii.share.T / galaxies.STEP)
+_ = left.plot(stage_iii.redshift, stage_iii.share.T / STEP)
 _ = left.set(xlabel="redshift", ylabel="galaxies per unit redshift")
-for pair, label in ((0, "bin 1"), (4, "bin 2"), (7, "bin 3"), (9, "bin 4"), (3, "bins 1 and 4")):
-    _ = right.plot(
-        ell, aligned[pair] / plain[pair], "--" if pair == 3 else "-", color=None if pair != 3 else "0.4", label=label
-    )
-_ = right.set(xscale="log", xlabel="ell", ylabel="power with alignments / without", ylim=(0, 1.02))
+lines = {"bin 1": 0, "bin 2": 4, "bin 3": 7, "bin 4": 9}
+for label, pair in lines.items():
+    _ = right.plot(waves, aligned[pair] / plain[pair], label=label)
+_ = right.plot(waves, aligned[3] / plain[3], "--", color="0.4", label="bins 1 and 4")
+_ = right.set(xscale="log", xlabel="ell", ylim=(0, 1.02))
+_ = right.set(ylabel="power with alignments / without")
 _ = right.legend(fontsize="small", ncols=3, loc="lower center")
 
 # %% [markdown]
@@ -179,46 +218,61 @@ _ = right.legend(fontsize="small", ncols=3, loc="lower center")
 # {glue:text}`data-trusted-ell`: waves longer than {glue:text}`data-trusted-arcmin` arcmin.
 
 # %%
-ratios = np.concatenate([[1.2, 1.4], np.full(40, 1.3)])  # wide enough that every bin holds a wave of the field
-ell_edges = 360 / side * np.cumprod(ratios)
+from wlbook import statistics
+
+widths = np.concatenate([[1.2, 1.4], np.full(40, 1.3)])  # a wave of the field in each
+ell_edges = 360 / side * np.cumprod(widths)
 ell_edges = ell_edges[ell_edges < 180 * 60 / pixel]
-spectra = np.asarray(statistics.power_spectrum(data["kappa"].values[:, :1], side=side, ell_edges=ell_edges))[:, 0]
-boxes, where = np.unique(data["seed"].values, return_index=True)
-by_box = np.stack([spectra[data["seed"].values == number].mean(axis=0) for number in boxes])
-universes = [Cosmology(*one) for one in np.stack([data["omega_m"].values, data["sigma_8"].values], axis=1)[where]]
-look = {"side": side, "pixels": pixels, "ell_edges": ell_edges, "a_ia": a_ia, "eta": eta}
-nearest = (
-    galaxies.Sources(bins.redshift, bins.share[:1]) if simulated else galaxies.at(data.attrs["source_redshift"][0])
-)
+ell = np.sqrt(ell_edges[1:] * ell_edges[:-1])
 
 
-def expected(universe: Cosmology) -> np.ndarray:
-    """C_ell of the first bin, as these maps should show it."""
-    slab = float(cosmology.distance(universe, bins.redshift.max())) / len(cone.distance) if simulated else None
+def spectra_of(maps):
+    """Power spectra [map, ell] of the first bin."""
+    first_bin, bins = maps["kappa"].values[:, :1], {"ell_edges": ell_edges}
+    return np.asarray(statistics.power_spectrum(first_bin, side=side, **bins))[:, 0]
+
+
+spectra = spectra_of(data)
+seeds, where = np.unique(data["seed"].values, return_index=True)
+by_box = np.array([spectra[data["seed"].values == one].mean(axis=0) for one in seeds])
+
+# %%
+from wlbook.simulation import theory
+from wlbook.simulation.sources import Sources, at
+
+seen = galaxies if simulated else at(data.attrs["source_redshift"][0])
+nearest = Sources(seen.redshift, seen.share[:1])
+look = {"side": side, "pixels": pixels, "ell_edges": ell_edges}
+look |= {"a_ia": a_ia, "eta": eta}
+
+
+def expected(universe):
+    """C_ell of the first bin, as these maps should show it: cut into planes."""
+    far = galaxies.distances(universe)[-1]
+    slab = float(far) / len(cone.distance) if simulated else None
     return theory.field_power(universe, nearest, slab=slab, **look)[0]
 
 
-in_theory = {one: expected(one) for one in dict.fromkeys(universes)}
-ratio = by_box / np.stack([in_theory[one] for one in universes])
+of_box = data.isel(map=where)
+pairs = zip(of_box["omega_m"].values, of_box["sigma_8"].values, strict=True)
+cosmologies = [Cosmology(*pair) for pair in pairs]
+in_theory = {one: expected(one) for one in dict.fromkeys(cosmologies)}
+ratio = by_box / np.stack([in_theory[one] for one in cosmologies])
 
 # %% mystnb={"image": {"alt": "Power spectrum of the fiducial maps with theory above, ratio of all boxes to theory below, trusted ell marked"}, "figure": {"name": "fig-data-spectrum", "caption": "Above: power spectrum of the fiducial maps, mean and error over boxes, with theory. Below: ratio to theory for all boxes (grey), and its mean with the error over boxes. Dashed: the trusted ell. Shaded: 5 %."}}
-ell, of_fiducial = np.sqrt(ell_edges[1:] * ell_edges[:-1]), np.isin(boxes, observed["seed"].values)
+of_sky = np.isin(seeds, observed["seed"].values)
+spectrum = by_box[of_sky].mean(axis=0)
+spread = by_box[of_sky].std(axis=0) / max(of_sky.sum() - 1, 1) ** 0.5
+prediction = in_theory[cosmologies[int(np.argmax(of_sky))]]
 mean, error = ratio.mean(axis=0), ratio.std(axis=0, ddof=1) / len(ratio) ** 0.5
-scale = ell * (ell + 1) / (2 * np.pi)
-figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 5), sharex=True, height_ratios=[1.3, 1])
-spread = by_box[of_fiducial].std(axis=0) / max(of_fiducial.sum() - 1, 1) ** 0.5
-_ = top.errorbar(ell, scale * by_box[of_fiducial].mean(axis=0), scale * spread, fmt="o", label="maps")
-_ = top.plot(ell, scale * in_theory[universes[int(np.argmax(of_fiducial))]], label="theory")
-_ = top.set(xscale="log", yscale="log", ylabel=r"$\ell(\ell+1)C_\ell/2\pi$")
-_ = top.legend()
-_ = bottom.plot(ell, ratio.T, color="0.8", linewidth=0.6, zorder=0)
-_ = bottom.errorbar(ell, mean, error, fmt="o")
-_ = bottom.axhspan(0.95, 1.05, color=style.PALETTE[2], alpha=0.15, linewidth=0)
-for axis in (top, bottom):
-    _ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
-_ = bottom.tick_params(which="minor", labelbottom=False)
-_ = bottom.set(xlabel="ell", ylabel="maps / theory", ylim=(0, 2))
-_ = bottom.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
+_ = figures.simulation.spectrum_against_theory(
+    ell,
+    (spectrum, spread),
+    prediction,
+    ratio,
+    (mean, error),
+    trusted_ell=trusted_ell,
+)
 
 # %% [markdown]
 # ## How far may we trust them?
@@ -231,50 +285,59 @@ _ = bottom.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
 # {glue:text}`data-wider-boxes` wider boxes.
 
 # %%
-affordable = [
-    name for name, change in convergence_ladder.RUNGS.items() if particles * change.get("particles", 1) <= finest
-]
-names = [name for name in list(convergence_ladder.RUNGS)[:rungs] if simulated and name in affordable]
-steps_of = {}
-if names:
-    one_box = specifications(
-        n_models=1, n_maps=n_maps, n_fiducial=1, side=side, pixels=pixels, box=box, particles=particles, steps=steps,
-        sources=sources, source_redshift=source_redshift, method=method, a_ia=a_ia, eta=eta, design=design, seed=seed,
-    )[-1]  # fmt: skip
+from wlbook import pipeline
+from wlbook.simulation import convergence_ladder
+from wlbook.simulation.boxes import simulate_box
 
-    def spectrum(name: str, one: dict = one_box) -> np.ndarray:
-        """Mean power spectrum of a box that is made again with one thing changed."""
-        kappa = store.make(simulate_box, **convergence_ladder.rung(name, one))["kappa"].values[:, :1]
-        return np.asarray(statistics.power_spectrum(kappa, side=side, ell_edges=ell_edges)).mean(axis=(0, 1))
 
-    steps_of = dict(zip(["as in the book", *names], two_at_a_time(spectrum, ["as in the book", *names]), strict=True))
-wide = []
-if names and rungs > len(convergence_ladder.RUNGS) and n_fiducial > 1:
-    others = [one_box | {"seed": int(number)} for number in boxes[of_fiducial]]
-    wide = list(two_at_a_time(lambda one: spectrum(convergence_ladder.WIDER, one), others))
+def mean_spectrum(maps):
+    """Power spectrum of a box: the mean over its maps."""
+    return spectra_of(maps).mean(axis=0)
+
+
+sky = [universe for universe in universes if universe.split == "fiducial"]
+changed = {}
+if simulated:
+    changed = convergence_ladder.ladder(book_box, rungs, finest=finest)
+wanted = {name: {"box": one} for name, one in changed.items()}
+steps_of = pipeline.together(
+    store,
+    simulate_box,
+    wanted,
+    universe=sky[0],
+    then=mean_spectrum,
+)
+
+# %%
+wide = {}
+if len(changed) > 1 and rungs > len(convergence_ladder.RUNGS) and n_fiducial > 1:
+    wider = convergence_ladder.rung(convergence_ladder.WIDER, book_box)
+    wanted = {one.seed: {"universe": one} for one in sky}
+    wide = pipeline.together(
+        store,
+        simulate_box,
+        wanted,
+        box=wider,
+        then=mean_spectrum,
+    )
 
 # %% mystnb={"image": {"alt": "Ratio of power spectra to that of the book's own setting, one line for each change, trusted ell marked"}, "figure": {"name": "fig-data-ladder", "caption": "Power spectrum of one fiducial box's maps with one thing changed, over that of the same box as in the book. With errors: means over several boxes, wider against as wide as in the book. Dashed: the trusted ell. Shaded: 5 %."}}
-figure, axis = plt.subplots(figsize=(6.4, 3.6))
-for name in names:
-    _ = axis.plot(ell, steps_of[name] / steps_of["as in the book"], marker=".", label=name)
+names = list(steps_of)[1:]
+ladder = {name: steps_of[name] / steps_of["as in the book"] for name in names}
+means = {}
 if wide:
-    _ = axis.errorbar(
-        ell,
-        *convergence_ladder.ratio_of_means(np.array(wide), by_box[of_fiducial]),
-        fmt="k.-",
-        label=convergence_ladder.WIDER,
-    )
-_ = axis.axhspan(0.95, 1.05, color=style.PALETTE[2], alpha=0.15, linewidth=0)
-_ = axis.axvline(trusted_ell, color="black", linestyle="--", linewidth=0.8)
-_ = axis.set(xscale="log", xlabel="ell", ylabel="power / as in the book", ylim=(0.5, 1.6))
-_ = axis.tick_params(which="minor", labelbottom=False)
-_ = axis.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
-_ = axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    wider_boxes = np.array(list(wide.values()))
+    change = convergence_ladder.ratio_of_means(wider_boxes, by_box[of_sky])
+    means = {convergence_ladder.WIDER: change}
+_ = figures.simulation.ladder(ell, ladder, trusted_ell=trusted_ell, means=means)
 
 # %% mystnb={"image": {"alt": "One map as made, and the same map with only the trusted waves"}, "figure": {"name": "fig-data-trusted", "caption": "One fiducial map as made, and what remains of it below the trusted ell. Details that only the left panel has are real structures with inexact shapes."}}
+from wlbook import degradation
+
 one = observed["kappa"].values[0]
-trusted = np.asarray(degradation.low_pass(one, trusted_ell, side=side))
-_ = style.map_panels([one[0], trusted[0]], ["as made", f"ell < {trusted_ell:.0f}"], side=side, columns=2)
+trusted = degradation.low_pass(one, trusted_ell, side=side)
+titles = ["as made", f"ell < {trusted_ell:.0f}"]
+_ = figures.map_panels([one[0], trusted[0]], titles, side=side, columns=2)
 
 # %% [markdown]
 # ## How many maps are there?
@@ -285,14 +348,10 @@ _ = style.map_panels([one[0], trusted[0]], ["as made", f"ell < {trusted_ell:.0f}
 
 # %% mystnb={"image": {"alt": "Number of independent maps in a box against ell, below the number made from it"}, "figure": {"name": "fig-data-independent", "caption": "How many independent maps the maps of one box are worth, for the mean of their power spectrum at each ell. Dashed: how many were made."}}
 design_maps = data["split"].values < 2
-numbers = [data[name].values[design_maps] for name in ("model", "seed")]
-worth = dataset.independent(spectra[design_maps], *numbers)
-figure, axis = plt.subplots(figsize=(5.4, 3.0))
-_ = axis.plot(ell, worth, marker="o")
-_ = axis.axhline(design_maps.sum() / len(np.unique(numbers[1])), color="black", linestyle="--", linewidth=0.8)
-_ = axis.set(xscale="log", xlabel="ell", ylabel="independent maps in a box", ylim=(0, None))
-_ = axis.tick_params(which="minor", labelbottom=False)
-_ = axis.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
+model, seed_of_box = (data[name].values[design_maps] for name in ("model", "seed"))
+worth = dataset.independent(spectra[design_maps], model, seed_of_box)
+made = design_maps.sum() / len(np.unique(seed_of_box))
+_ = figures.simulation.independent_maps(ell, worth, made=made)
 
 # %% [markdown]
 # ## What a survey sees
@@ -303,20 +362,33 @@ _ = axis.set_xticks([200, 500, 1000, 2000], ["200", "500", "1000", "2000"])
 # first, smoothing comes after, as in paper A; every later page does the same.
 
 # %% mystnb={"image": {"alt": "One map without noise, with noise, with noise and smoothing, and with round holes"}, "figure": {"name": "fig-data-noise", "caption": "One fiducial map without noise; with the shape noise of this page's survey; smoothed after that; and with the holes that bright stars leave, where smoothing takes the mean of what was seen."}}
-settings = {"pixel": pixel, "n_gal": n_gal, "sigma_e": sigma_e, "key": random.key(seed, "noise in a picture")}
-seen = survey.mask(mask, pixels=pixels, pixel=pixel, seed=seed)
-ways = ({"smoothing": 0.0}, {"smoothing": smoothing}, {"smoothing": smoothing, "mask": seen})
-looks = [np.asarray(survey.observe(one, **way, **settings))[0] for way in ways]
-titles = ["kappa", "with noise", "with noise, smoothed", "and masked"]
-_ = style.map_panels([one[0], *looks], titles, side=side, columns=2)
+from wlbook.simulation import Survey, survey
+
+unsmoothed, smoothed = (Survey(n_gal, sigma_e, length) for length in (0.0, smoothing))
+holes = survey.mask(mask, pixels=pixels, pixel=pixel, seed=seed)
+noise = {"pixel": pixel, "key": random.key(seed, "noise in a picture")}
+looks = {
+    "kappa": one,
+    "with noise": survey.observe(one, unsmoothed, **noise),
+    "with noise, smoothed": survey.observe(one, smoothed, **noise),
+    "and masked": survey.observe(one, smoothed, mask=holes, **noise),
+}
+images = [look[0] for look in looks.values()]
+_ = figures.map_panels(images, list(looks), side=side, columns=2)
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
 band = (ell_edges[:-1] > 200) & (ell_edges[1:] < 1.1 * trusted_ell)
 worst = np.abs(mean[band] - 1).max() if band.any() else np.nan
-bright, scatter = np.percentile(observed["kappa"].values, 99.9), observed["kappa"].values.std()
-low, high = band.argmax(), len(ell) - 1
+kappa_of_sky = observed["kappa"].values
+bright, scatter = np.percentile(kappa_of_sky, 99.9), kappa_of_sky.std()
+first_and_last = [f"{worth[n]:.0f} at ell = {ell[n]:.0f}" for n in (band.argmax(), -1)]
+mean_ratio = "not measured"
+if band.any():
+    mean_ratio = f"{mean[band].mean():.2f} ± {error[band].mean():.2f}"
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
+from myst_nb import glue
+
 numbers_in_the_text = {
     "cost": str(store.cost()),
     "trusted-ell": f"{trusted_ell:.0f}",
@@ -326,17 +398,17 @@ numbers_in_the_text = {
     "kappa": f"{scatter:.4f}",
     "three-sigma": f"{3.1 * scatter:.3f}",
     "bright": f"{bright:.3f}",
-    "boxes": len(boxes),
+    "boxes": len(seeds),
     "maps": data.sizes["map"],
     "models": len(np.unique(train["model"])),
-    "maps-a-box": f"{data.sizes['map'] / len(boxes):.0f}",
+    "maps-a-box": f"{data.sizes['map'] / len(seeds):.0f}",
     "wider-boxes": len(wide) or "no",
-    "independent": " and ".join(f"{worth[n]:.0f} at ell = {ell[n]:.0f}" for n in (low, high)),
+    "independent": " and ".join(first_and_last),
     "particles": particles,
     "pixels": pixels,
     "method": {"multi-plane": "ray tracing", "born": "straight rays"}[method],
     "planes": len(cone.distance),
-    "mean-ratio": f"{mean[band].mean():.2f} ± {error[band].mean():.2f}" if band.any() else "not measured",
+    "mean-ratio": mean_ratio,
     "worst-ratio": f"{100 * worst:.0f}",
     "high-ratio": f"{mean[-1]:.2f}",
 }
@@ -424,13 +496,17 @@ if simulated:
     assert data.sizes["map"] == (2 * n_models + n_fiducial + n_second) * n_maps
 assert np.isfinite(data["kappa"].values).all()
 assert abs(observed["kappa"].values.mean()) < 0.2 * observed["kappa"].values.std()
-assert not set(train["seed"].values) & set(dataset.select(data, "test")["seed"].values), "no box serves both splits"
-if band.any() and len(boxes) >= 16 and particles >= 64 and simulated:
+test = dataset.select(data, "test")
+shared = set(train["seed"].values) & set(test["seed"].values)
+assert not shared, "no box serves both splits"
+if band.any() and len(seeds) >= 16 and particles >= 64 and simulated:
     assert worst < 0.15, "spectrum against theory"
     assert mean[-1] < 1.1, "no power from nowhere at small scales"
 if "straight rays (Born)" in steps_of:
     straight = steps_of["straight rays (Born)"] / steps_of["as in the book"]
-    assert np.abs(straight[ell < trusted_ell] - 1).max() < 0.05, "bending light hardly changes the spectrum"
-if simulated and (particles, box, side, sources, source_redshift) == (64, 240.0, 3.5, "plane", 1.0):
+    bent = np.abs(straight[ell < trusted_ell] - 1).max()
+    assert bent < 0.05, "bending light hardly changes the spectrum"
+setting = (particles, box, side, sources, source_redshift)
+if simulated and setting == (64, 240.0, 3.5, "plane", 1.0):
     assert 0.008 < observed["kappa"].values.std() < 0.0135
     assert bright > 4 * observed["kappa"].values.std(), "kappa has a long tail"

@@ -33,41 +33,47 @@ scales = 3  # scales of starlets and scattering, each twice the one before; 2 <=
 seed = 2  # of the noise; 0 <= seed
 
 # %% tags=["hide-input"]
-import functools
-
-import matplotlib.pyplot as plt
 import numpy as np
-from myst_nb import glue
 
-from wlbook import degradation, pipeline
-from wlbook import statistics as wl_statistics
-from wlbook.common import random
-from wlbook.degradation import filters
-from wlbook.figures import statistics, style
-from wlbook.inference import responses as wl_responses
+from wlbook import figures
 from wlbook.runner.store import Store
-from wlbook.simulation import dataset, survey
 
-style.use_style()
+figures.use_style()
 store = Store()
-data = pipeline.maps(store)
-fiducial, test = (dataset.select(data, name) for name in ("fiducial", "test"))
-side, pixel = float(data.attrs["side"]), float(data.attrs["pixel"])
-observed = survey.mask(mask, pixels=fiducial["kappa"].shape[-1], pixel=pixel, seed=seed)
 
 # %% [markdown]
 # ## A map as a survey sees it
 #
+# The maps are those of {doc}`Data <01_data>`: the {term}`fiducial` ones set the scale, and those of the test boxes say
+# what cosmology does.
+
+# %%
+from wlbook import pipeline, simulation
+
+data = pipeline.maps(store)
+fiducial = simulation.select(data, "fiducial")["kappa"].values
+test = simulation.select(data, "test")
+side, pixel = float(data.attrs["side"]), float(data.attrs["pixel"])
+
+# %% [markdown]
 # {term}`Shape noise <shape noise>` is added to every pixel, then the map is smoothed. Both are parameters of this page:
 # change them and every figure below follows. So is a {term}`mask`: real surveys have holes around bright stars.
 
 # %% mystnb={"image": {"alt": "Three maps of the same field: kappa, kappa with noise, and both smoothed"}, "figure": {"name": "fig-statistics-map", "caption": "One fiducial map: as simulated, with the noise of galaxy shapes, and smoothed after that. All statistics are measured on maps like the third. What a mask leaves out is drawn as 0."}}
-look = {"n_gal": n_gal, "sigma_e": sigma_e, "mask": observed}
-observe = functools.partial(survey.observe, pixel=pixel, **look, key=random.key(seed, "picture"))
-noiseless = fiducial["kappa"].values[0]
-noisy, smooth = (np.asarray(observe(noiseless, smoothing=s)) for s in (0.0, smoothing))
+from dataclasses import replace
+
+from wlbook.common import random
+
+survey = simulation.Survey(n_gal, sigma_e, smoothing)
+unsmoothed = replace(survey, smoothing=0.0)
+seen = simulation.mask(mask, pixels=fiducial.shape[-1], pixel=pixel, seed=seed)
+look = {"pixel": pixel, "mask": seen, "key": random.key(seed, "picture")}
+
+noiseless = fiducial[0]
+noisy = simulation.observe(noiseless, unsmoothed, **look)
+smooth = np.asarray(simulation.observe(noiseless, survey, **look))
 titles = ["kappa", "with shape noise", "with noise, smoothed"]
-_ = style.map_panels([noiseless[0], noisy[0], smooth[0]], titles, side=side)
+_ = figures.map_panels([noiseless[0], noisy[0], smooth[0]], titles, side=side)
 
 # %% [markdown]
 # ## Bins
@@ -77,19 +83,21 @@ _ = style.map_panels([noiseless[0], noisy[0], smooth[0]], titles, side=side)
 # has 512.
 
 # %%
-settings = {"side": side, **look, "smoothing": smoothing, "seed": seed}
-names = list(wl_statistics.NAMES)
+from wlbook import statistics
+
 numbers = {
-    "ell_bins": ell_bins,
-    "peak_bins": peak_bins,
-    "minkowski_bins": minkowski_bins,
-    "starlet_bins": starlet_bins,
-    "bispectrum_bins": bispectrum_bins,
-    "scales": scales,
-    "names": names,
+    "power spectrum": ell_bins,
+    "peaks": peak_bins,
+    "Minkowski": minkowski_bins,
+    "minima": peak_bins,
+    "histogram": peak_bins,
+    "starlet peaks": starlet_bins,
+    "starlet l1": starlet_bins,
+    "bispectrum": bispectrum_bins,
 }
-bins = wl_statistics.binning(fiducial["kappa"].values, **settings, **numbers)
-sigma = bins.pop("sigma")
+field = {"side": side, "seed": seed, "mask": seen}
+options = {"scales": scales, "boundary": boundary}
+bins = statistics.binning(fiducial, survey, numbers, **field, **options)
 
 # %% [markdown]
 # ## What each statistic looks at
@@ -104,10 +112,13 @@ sigma = bins.pop("sigma")
 #   its boundary ($V_1$), and its islands less its holes ($V_2$).
 
 # %% mystnb={"image": {"alt": "The same map three times: waves of one spectrum bin, circles on its peaks and squares on its minima, and the areas above three thresholds"}, "figure": {"name": "fig-statistics-seen", "caption": "The smoothed map of {numref}`fig-statistics-map` as each statistic sees it: the waves of one bin of the spectrum; the peaks (white circles) and minima (black squares) beyond one standard deviation, larger for higher ones; the parts above 0, 1 and 2 standard deviations."}}
-low, high = bins["ell_edges"][ell_bins // 3 : ell_bins // 3 + 2]
-waves = filters.band_pass(smooth[:1], low, high, side=side)[0]
+from wlbook.degradation.filters import band_pass
+
+low, high = bins.ell_edges[ell_bins // 3 : ell_bins // 3 + 2]
+waves = band_pass(smooth[:1], low, high, side=side)[0]
 titles = [f"{low:.0f} < ell < {high:.0f}", "peaks and minima", "parts above thresholds"]
-_ = statistics.heights(smooth[0], waves, sigma=sigma, side=side, titles=titles)
+drawn = {"sigma": bins.sigma, "side": side}
+_ = figures.statistics.heights(smooth[0], waves, titles=titles, **drawn)
 
 # %% [markdown]
 # ### One scale at a time
@@ -119,8 +130,8 @@ _ = statistics.heights(smooth[0], waves, sigma=sigma, side=side, titles=titles)
 # voids alike.
 
 # %% mystnb={"image": {"alt": "Starlet scales of the same map, from small to large structures, and the smooth rest"}, "figure": {"name": "fig-statistics-starlets", "caption": "The scales of the smoothed map, small to large, and the rest: each in units of its standard deviation over the fiducial maps. On the smallest scale it is mostly noise that is left."}}
-details = np.asarray(wl_statistics.starlet(smooth, scales=scales, boundary=boundary, mask=observed))[0]
-_ = statistics.scales(details, bins["units"], side=side, pixel=pixel)
+details = np.asarray(statistics.starlet(smooth, **options, mask=seen))[0]
+_ = figures.statistics.scales(details, bins.units, side=side, pixel=pixel)
 
 # %% [markdown]
 # ### Heights, and small things on large ones
@@ -135,28 +146,36 @@ _ = statistics.scales(details, bins["units"], side=side, pixel=pixel)
 #   map is high. All of them vanish in a Gaussian field.
 
 # %% mystnb={"image": {"alt": "Histogram of pixel heights beside a Gaussian, a map of the strength of small waves, and contours of that strength on the large waves"}, "figure": {"name": "fig-statistics-beyond", "caption": "Left: share of pixels at each height, and a Gaussian of the same width (dashed). Middle: strength of the waves in the upper half of the spectrum's bins from place to place, whose pattern is what second-order scattering measures. Right: the same strength as contours (its upper 25 % and 8 %) on the longest waves. Squeezed triangles ask how often contours sit on red."}}
-middle = bins["ell_edges"][ell_bins // 2]
-large = filters.band_pass(smooth[:1], bins["ell_edges"][0], bins["ell_edges"][ell_bins // 3 + 1], side=side)[0]
-small = filters.band_pass(smooth[:1], middle, bins["ell_edges"][-1], side=side)[0]
-_ = statistics.beyond(smooth[0], large, small, sigma=sigma, side=side)
+edges = bins.ell_edges
+large = band_pass(smooth[:1], edges[0], edges[ell_bins // 3 + 1], side=side)[0]
+small = band_pass(smooth[:1], edges[ell_bins // 2], edges[-1], side=side)[0]
+_ = figures.statistics.beyond(smooth[0], large, small, **drawn)
 
 # %% [markdown]
 # ## How they move with cosmology
 #
 # Measured on the maps of every model, each statistic gets a smooth fit over the {term}`design` (an {term}`emulator`),
 # and the fit says how it answers to a small step in each parameter. The answer is in units of the scatter from map to
-# map: to notice a change of 0.3 in one bin takes about ten maps.
+# map: to notice a change of 0.3 in one bin takes about ten maps. `store.make` measures once and
+# keeps the result.
 
 # %%
-measure = functools.partial(store.make, wl_statistics.measure, names=names, boundary=boundary, scales=scales)
-vectors = measure(kappa=test["kappa"].values, **settings, **bins)
-by_model = wl_responses.by_model(vectors, test["model"].values)
-model, first = np.unique(test["model"].values, return_index=True)
-parameters = np.stack([test[name].values[first] for name in ("omega_m", "sigma_8")], axis=1)
+from functools import partial
+
+from wlbook import inference
+
+names = list(statistics.NAMES)
+measure = partial(store.make, statistics.measure, names=names, **field)
+vectors = measure(kappa=test["kappa"].values, survey=survey, bins=bins)
+
+parameters, of_model = inference.by_model(test)
+by_model = {name: values[of_model] for name, values in vectors.items()}
 
 # %% mystnb={"image": {"alt": "Change of each bin of ten statistics for a step in Omega_m and one in sigma_8"}, "figure": {"name": "fig-statistics-response", "caption": "Change of the mean of each bin when one parameter grows by a tenth of its fiducial value, in standard deviations of one map. Bins run from low to high ell or height; V0, V1 and V2, the scales of the starlets, the orders of scattering, and equilateral and squeezed triangles come one after the other."}}
-responses = wl_responses.responses(parameters, by_model)
-_ = statistics.small_panels(responses, ylabel="change [scatter of one map]")
+from wlbook.inference import responses
+
+moved = responses.responses(parameters, by_model)
+_ = figures.statistics.small_panels(moved, ylabel="change [scatter of one map]")
 
 # %% [markdown]
 # The two curves of the spectrum have nearly the same shape: more matter and stronger clumping both raise it. That is
@@ -169,22 +188,26 @@ _ = statistics.small_panels(responses, ylabel="change [scatter of one map]")
 # Noise adds its own flat spectrum and its own peaks. Smoothing takes both away, and small structures with them.
 
 # %% mystnb={"image": {"alt": "Power spectra for four source densities, and peak counts for three smoothing lengths"}, "figure": {"name": "fig-statistics-noise", "caption": "Mean over the fiducial maps. Left: power spectrum for four noise levels, unsmoothed. Right: peak counts for three smoothing lengths, at this page's noise; heights in units of the standard deviation at this page's smoothing; the last bin holds all higher peaks."}}
-measure_few = functools.partial(measure, kappa=fiducial["kappa"].values, names=["power spectrum", "peaks"], **bins)
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
-ell = np.sqrt(np.multiply(bins["ell_edges"][1:], bins["ell_edges"][:-1]))
-for density, dispersion, label in [(10.0, 0.4, "10"), (30.0, 0.4, "30"), (100.0, 0.4, "100"), (30.0, 0.0, "no noise")]:
-    change = {"n_gal": density, "sigma_e": dispersion, "smoothing": 0.0}
-    spectrum = measure_few(**settings | change)["power spectrum"][:, :ell_bins].mean(axis=0)
-    _ = left.loglog(ell, ell * (ell + 1) * spectrum / (2 * np.pi), marker=".", label=label)
-_ = left.tick_params(which="minor", labelbottom=False, labelleft=False)
-_ = left.set(xlabel="ell", ylabel=r"$\ell(\ell+1)C_\ell/2\pi$")
-_ = left.legend(title="galaxies [arcmin$^{-2}$]", fontsize="small")
-heights = np.array(bins["edges"]["peaks"][:-1]) / sigma
-for length in (0.6 * smoothing, smoothing, 1.7 * smoothing):
-    counts = measure_few(**settings | {"smoothing": length})["peaks"][:, :peak_bins].mean(axis=0)
-    _ = right.plot(heights, counts, marker=".", label=f"{length:.1f}")
-_ = right.set(xlabel="lower edge of the bin [sigma]", ylabel="peaks a map", ylim=(0, None))
-_ = right.legend(title="smoothing [arcmin]", fontsize="small")
+few = {"kappa": fiducial, "bins": bins, "names": ["power spectrum", "peaks"]}
+spectra, counts = {}, {}
+noises = {
+    "10": (10.0, 0.4),
+    "30": (30.0, 0.4),
+    "100": (100.0, 0.4),
+    "no noise": (30.0, 0.0),
+}
+for label, (density, dispersion) in noises.items():
+    without_smoothing = simulation.Survey(density, dispersion, smoothing=0.0)
+    found = measure(survey=without_smoothing, **few)["power spectrum"]
+    spectra[label] = found[:, :ell_bins].mean(axis=0)
+lengths = (0.6 * smoothing, smoothing, 1.7 * smoothing)
+for length in lengths:
+    found = measure(survey=replace(survey, smoothing=length), **few)["peaks"]
+    counts[f"{length:.1f}"] = found[:, :peak_bins].mean(axis=0)
+
+ell = np.sqrt(np.multiply(bins.ell_edges[1:], bins.ell_edges[:-1]))
+heights = np.array(bins.edges["peaks"][:-1]) / bins.sigma
+_ = figures.statistics.noise_and_smoothing(ell, spectra, heights, counts)
 
 # %% [markdown]
 # What does that cost? The smallest change of $\sigma_8$ that one map shows, $\Omega_m$ known, is
@@ -194,26 +217,26 @@ _ = right.legend(title="smoothing [arcmin]", fontsize="small")
 
 
 # %%
-def worth(**change) -> dict[str, float]:
-    """Error of sigma_8 from one map by each statistic, when noise or smoothing are changed."""
-    asked = settings | change
-    edges = bins if not change else wl_statistics.binning(fiducial["kappa"].values, **asked, **numbers)
-    edges = {name: values for name, values in edges.items() if name != "sigma"}
-    found = wl_responses.by_model(measure(kappa=test["kappa"].values, **asked, **edges), test["model"].values)
-    return {name: wl_responses.fisher_error(parameters, {name: values}) for name, values in found.items()}
+def worth(survey):
+    """Error of sigma_8 from one map by each statistic, as this survey sees it."""
+    bins = statistics.binning(fiducial, survey, numbers, **field, **options)
+    vectors = measure(kappa=test["kappa"].values, survey=survey, bins=bins)
+    each = {name: {name: values[of_model]} for name, values in vectors.items()}
+    return {name: responses.fisher_error(parameters, one) for name, one in each.items()}
 
 
 # %% mystnb={"image": {"alt": "Smallest change of sigma_8 seen in one map by each statistic, for four noise levels and three smoothing lengths"}, "figure": {"name": "fig-statistics-worth", "caption": "Smallest change of sigma_8 that one map shows by each statistic, for a third of this page's galaxies, as many, three times as many and no noise (left), and for three smoothing lengths (right). Lower is better. Bins that are empty in all maps of some model are left out."}}
-now = worth()
-densities = [worth(n_gal=n_gal / 3), now, worth(n_gal=3 * n_gal), worth(sigma_e=0.0)]
-lengths = [worth(smoothing=0.6 * smoothing), now, worth(smoothing=1.7 * smoothing)]
-rows = {
-    r"galaxies [arcmin$^{-2}$]": {"x": np.array([n_gal / 3, n_gal, 3 * n_gal, np.inf])},
-    "smoothing [arcmin]": {"x": np.array([0.6 * smoothing, smoothing, 1.7 * smoothing])},
+now = worth(survey)
+by_density = {
+    n_gal / 3: worth(replace(survey, n_gal=n_gal / 3)),
+    n_gal: now,
+    3 * n_gal: worth(replace(survey, n_gal=3 * n_gal)),
+    np.inf: worth(replace(survey, sigma_e=0.0)),
 }
-for row, found in zip(rows.values(), (densities, lengths), strict=True):
-    row |= {name: np.array([each[name] for each in found]) for name in names}
-_ = statistics.against_settings(rows, ylabel=r"smallest change of $\sigma_8$")
+by_length = {length: worth(replace(survey, smoothing=length)) for length in lengths}
+rows = {"galaxies [arcmin$^{-2}$]": by_density, "smoothing [arcmin]": by_length}
+smallest = r"smallest change of $\sigma_8$"
+_ = figures.statistics.against_settings(rows, ylabel=smallest)
 
 # %% [markdown]
 # ## How they scatter together
@@ -222,8 +245,8 @@ _ = statistics.against_settings(rows, ylabel=r"smallest change of $\sigma_8$")
 # own mean is taken away.
 
 # %% mystnb={"image": {"alt": "Correlation matrix of all bins, in blocks of the ten statistics"}, "figure": {"name": "fig-statistics-correlation", "caption": "Correlation of all bins with each other, within and between the statistics. The first three blocks are the ones that papers and later chapters use together."}}
-correlation = wl_responses.correlation(by_model)
-_ = statistics.correlation_matrix(correlation, by_model)
+correlation = responses.correlation(by_model)
+_ = figures.statistics.correlation_matrix(correlation, by_model)
 
 # %% [markdown]
 # ## What each one misses
@@ -234,18 +257,19 @@ _ = statistics.correlation_matrix(correlation, by_model)
 # is blind to what was destroyed.
 
 # %% mystnb={"image": {"alt": "Change of every bin after phase randomisation and after pixel shuffling, in units of the scatter of one map"}, "figure": {"name": "fig-statistics-lost", "caption": "Change of the mean of each bin when the phases of the noisy maps are randomised, or their pixels shuffled, in standard deviations of one map; linear between -1 and 1, logarithmic beyond. Unsmoothed maps, so that shuffling keeps the histogram that V0 counts too."}}
-unsmoothed = settings | {"smoothing": 0.0}
-coarse = wl_statistics.binning(fiducial["kappa"].values, **unsmoothed, **numbers)
-coarse.pop("sigma")
-plain, phases, shuffled = (
-    measure(kappa=fiducial["kappa"].values, **unsmoothed, **coarse, transform=transform)
-    for transform in (None, degradation.randomize_phases, degradation.shuffle_pixels)
-)
+from wlbook import degradation
+
+coarse = statistics.binning(fiducial, unsmoothed, numbers, **field, **options)
+shown = {"kappa": fiducial, "survey": unsmoothed, "bins": coarse}
+plain = measure(**shown)
+phases = measure(**shown, transform=degradation.randomize_phases)
+shuffled = measure(**shown, transform=degradation.shuffle_pixels)
 lost = {
-    "phases randomised": wl_responses.changes(plain, phases),
-    "pixels shuffled": wl_responses.changes(plain, shuffled),
+    "phases randomised": responses.changes(plain, phases),
+    "pixels shuffled": responses.changes(plain, shuffled),
 }
-_ = statistics.bins_side_by_side(lost, ylabel="change [scatter of one map]")
+change_in_scatter = "change [scatter of one map]"
+_ = figures.statistics.bins_side_by_side(lost, ylabel=change_in_scatter)
 
 # %% [markdown]
 # The largest change of any bin, in standard deviations of one map:
@@ -266,25 +290,38 @@ _ = statistics.bins_side_by_side(lost, ylabel="change [scatter of one map]")
 # ## What each one is worth, and costs
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-three = {name: by_model[name] for name in wl_statistics.DEFAULT}
-now["all three"] = wl_responses.fisher_error(parameters, three)
+from myst_nb import glue
+
+gone, moved = lost["phases randomised"], lost["pixels shuffled"]
+three = {name: by_model[name] for name in statistics.DEFAULT}
+now["all three"] = responses.fisher_error(parameters, three)
 block = np.ascontiguousarray(test["kappa"].values[:256])
-ready = wl_statistics.ready(side=side, boundary=boundary, mask=observed, scales=scales, **bins)
+ready = statistics.ready(bins, side=side, mask=seen)
+empty_sky = {"kappa": 0 * fiducial[:32], "survey": survey, "bins": bins}
+empty = statistics.measure(**empty_sky, **field, names=["peaks"])["peaks"]
+all_bins = sum(values.shape[-1] for values in three.values())
+numbers_in_the_text = {
+    "cost": str(store.cost()),
+    "maps-a-model": str(by_model["peaks"].shape[1]),
+    "worth-three": f"{now['all three']:.3f}",
+    "bins-three": str(all_bins),
+    "peaks-noise": f"{empty.sum(axis=1).mean():.0f}",
+    "peaks-observed": f"{vectors['peaks'].sum(axis=1).mean():.0f}",
+}
 for name in names:
-    key = name.replace(" ", "-")
-    glue(f"statistics-time-{key}", f"{1e6 * wl_responses.seconds_a_map(ready[name], block):.0f}", display=False)
-    glue(f"statistics-bins-{key}", str(vectors[name].shape[1]), display=False)
-    glue(f"statistics-worth-{key}", f"{now[name]:.3f}", display=False)
-    strongest = {what: np.abs(change[name]).max() for what, change in lost.items()}
-    glue(f"statistics-phases-{key}", f"{strongest['phases randomised']:.1f}", display=False)
-    glue(f"statistics-shuffled-{key}", f"{strongest['pixels shuffled']:.1f}", display=False)
-glue("statistics-worth-three", f"{now['all three']:.3f}", display=False)
-glue("statistics-bins-three", str(sum(values.shape[-1] for values in three.values())), display=False)
-glue("statistics-maps-a-model", str(by_model["peaks"].shape[1]), display=False)
-empty = wl_statistics.measure(0 * fiducial["kappa"].values[:32], **settings, **bins, names=["peaks"])["peaks"]
-glue("statistics-peaks-noise", f"{empty.sum(axis=1).mean():.0f}", display=False)
-glue("statistics-peaks-observed", f"{vectors['peaks'].sum(axis=1).mean():.0f}", display=False)
-glue("statistics-cost", str(store.cost()), display=False)
+    seconds = responses.seconds_a_map(ready[name], block)
+    numbers_in_the_text |= {
+        f"{what}-{name.replace(' ', '-')}": text
+        for what, text in {
+            "time": f"{1e6 * seconds:.0f}",
+            "bins": str(vectors[name].shape[1]),
+            "worth": f"{now[name]:.3f}",
+            "phases": f"{np.abs(gone[name]).max():.1f}",
+            "shuffled": f"{np.abs(moved[name]).max():.1f}",
+        }.items()
+    }
+for name, text in numbers_in_the_text.items():
+    glue(f"statistics-{name}", text, display=False)
 
 # %% [markdown]
 # | statistic | numbers | smallest change of $\sigma_8$ in one map | time for one map here [µs] |
@@ -367,14 +404,16 @@ glue("statistics-cost", str(store.cost()), display=False)
 # ```
 
 # %% tags=["remove-cell"]
-gone, moved = lost["phases randomised"], lost["pixels shuffled"]
-assert np.allclose(np.diagonal(correlation)[np.ptp(correlation, axis=0) > 0], 1, atol=1e-5)
+varying = np.ptp(correlation, axis=0) > 0
+assert np.allclose(np.diagonal(correlation)[varying], 1, atol=1e-5)
 assert now["all three"] > 0 and all(np.isfinite(value) for value in now.values())
 if mask == "none" and boundary == "periodic":
-    assert np.abs(gone["power spectrum"]).max() < 0.05, "phases do not enter the spectrum"
+    strongest = {name: np.abs(values).max() for name, values in gone.items()}
+    assert strongest["power spectrum"] < 0.05, "phases do not enter the spectrum"
     assert np.abs(moved["histogram"]).max() < 0.05, "shuffling keeps every pixel"
-    assert np.abs(moved["Minkowski"][:minkowski_bins]).max() < 0.05, "V0 is the histogram"
+    area = moved["Minkowski"][:minkowski_bins]
+    assert np.abs(area).max() < 0.05, "V0 is the histogram"
     assert np.abs(moved["power spectrum"]).max() > 0.5, "shuffled maps are white"
     if (n_gal, sigma_e, smoothing) == (30.0, 0.4, 3.3):
-        assert np.abs(gone["peaks"]).max() > 0.3, "peaks see more than the spectrum"
+        assert strongest["peaks"] > 0.3, "peaks see more than the spectrum"
         assert 0.01 < now["all three"] < now["power spectrum"] < 0.3

@@ -35,27 +35,13 @@ smoothing = 1.0  # Gaussian smoothing after the noise [arcmin]; 0 <= smoothing <
 seed = 1  # of the weights, the order of the maps and the noise; 0 <= seed
 
 # %% tags=["hide-input"]
-from functools import partial
-
-import jax
-import matplotlib.pyplot as plt
-import numpy as np
-from myst_nb import glue
-
-from wlbook import pipeline
-from wlbook.common import random
-from wlbook.common.threads import two_at_a_time
-from wlbook.figures import network, style
-from wlbook.network import architectures, calibration, layers, losses, summary, training, training_set
+from wlbook import figures, pipeline
 from wlbook.runner.store import Store
-from wlbook.simulation import cosmology, survey
-from wlbook.simulation.dataset import select
 
-style.use_style()
+figures.use_style()
 store = Store()
 data = pipeline.maps(store)
 side, pixel, pixels = data.attrs["side"], data.attrs["pixel"], data.sizes["x"]
-look = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing}
 
 # %% [markdown]
 # ## Why a network at all
@@ -76,16 +62,16 @@ look = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing}
 # This picture is drawn from the network itself, from the same table that gives the numbers below.
 
 # %% mystnb={"image": {"alt": "Blocks in a row, one a layer, shrinking from 64 pixels a side to a single vector of two numbers."}, "figure": {"name": "fig-network-layers", "caption": "The network, layer by layer. A block's height shows the image's side, the text below gives pixels and channels and how much of the sky one pixel there has seen. A ReLU follows each convolution and each residual block."}}
-shape = {"bins": data.sizes["bin"], "outputs": losses.outputs_for(loss, 2), "pixels": pixels}
-untrained = architectures.make(architecture, **shape, width=width, key=random.key(seed, "weights"))
-rows = summary.table(untrained, pixels)
-_ = network.layers(rows, pixel)
+from wlbook import network
+from wlbook.common import random
+from wlbook.network import losses
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-glue("network-weights", f"{summary.count_weights(untrained):,}", display=False)
-glue("network-fewer", f"{8_319_650 / summary.count_weights(untrained):.0f}", display=False)
-glue("network-field", f"{summary.receptive_field(untrained) * pixel / 60:.1f}°", display=False)
-glue("network-side", f"{side:.1f}°", display=False)
+chosen = network.Architecture(architecture, {"width": width})
+shape = {"bins": data.sizes["bin"], "pixels": pixels}
+outputs = losses.outputs_for(loss, 2)  # Omega_m and sigma_8, and what the loss needs
+untrained = chosen.build(**shape, outputs=outputs, key=random.key(seed, "weights"))
+rows = network.table(untrained, pixels)
+_ = figures.network.layers(rows, pixel)
 
 # %% [markdown]
 # It has {glue:text}`network-weights` weights; paper A's has {glue:text}`network-fewer` times as many. There is no batch
@@ -99,12 +85,18 @@ glue("network-side", f"{side:.1f}°", display=False)
 # convolutions that costs. `DeepLSS` is paper B's, made for tomographic bins. The three are called alike.
 
 # %%
+import jax
+
 lines = []
-for name in architectures.NETWORKS:
-    one = architectures.make(name, bins=1, outputs=2, pixels=pixels, key=jax.random.key(0))
-    convolutions = sum(row.kind == "Convolution" for row in summary.table(one, pixels))
-    note = f", {one.left_out} more left out" if getattr(one, "left_out", 0) else ""
-    lines.append(f"{name:<8} {summary.count_weights(one):>10,} weights, {convolutions:>2} convolutions{note}")
+for name in network.NETWORKS:
+    shape = {"bins": 1, "outputs": 2, "pixels": pixels}
+    one = network.Architecture(name).build(**shape, key=jax.random.key(0))
+    layers = network.table(one, pixels)
+    convolutions = sum(layer.kind == "Convolution" for layer in layers)
+    left_out = getattr(one, "left_out", 0)
+    note = f", {left_out} more left out" if left_out else ""
+    weights = f"{network.count_weights(one):>10,} weights"
+    lines.append(f"{name:<8} {weights}, {convolutions:>2} convolutions{note}")
 print("\n".join(lines))
 
 # %% [markdown]
@@ -115,32 +107,45 @@ print("\n".join(lines))
 # same noisy map twice. The loss is the mean squared error of both, in units of their spread over the {term}`design`:
 # always answering the mean would give 1. Every eighth model is held out: the network does not learn from it, and its
 # loss shows whether what was learnt holds for a model never seen. The test {term}`split` has no part in this.
+#
+# All that is one call, `training.fit(data, architecture, survey, training, seed=seed)`: what to learn from, the
+# network, what the survey does to the maps, and how to learn. Here `store.make` makes that call and keeps the network,
+# so that it is trained once and then read back.
 
 # %%
-seeds = range(seed, seed + n_seeds)
-clean = {"sigma_e": 0.0, "steps": noiseless_steps}  # further down they are asked about noiseless maps
-wanted = [{"seed": one, **change} for change in ({}, clean) for one in seeds]
-made = list(two_at_a_time(lambda changes: pipeline.network(store, data, **changes), wanted))
-networks, without_noise = made[:n_seeds], made[n_seeds:]
-trained = networks[0]
+from wlbook.network import Training, training
+from wlbook.simulation import Survey
 
+survey = Survey(n_gal=n_gal, sigma_e=sigma_e, smoothing=smoothing)
+settings = Training(
+    steps=steps,
+    batch=batch,
+    learning_rate=learning_rate,
+    loss=loss,
+    optimiser=optimiser,
+    precision=precision,
+)
+recipe = {"data": data, "architecture": chosen, "survey": survey, "training": settings}
+trained = store.make(training.fit, **recipe, seed=seed)
+
+# %% [markdown]
+# One network may be lucky. So the same call is made for `n_seeds` seeds, and once more for as many networks on maps
+# without noise, which are asked further down. `pipeline.together` makes one call for each seed, two at a time.
+
+# %%
+from dataclasses import replace
+
+seeds = {one: {"seed": one} for one in range(seed, seed + n_seeds)}
+networks = pipeline.together(store, training.fit, seeds, **recipe)
+
+noiseless = replace(survey, sigma_e=0.0)
+shorter = replace(settings, steps=noiseless_steps)
+recipe_without_noise = recipe | {"survey": noiseless, "training": shorter}
+without_noise = pipeline.together(store, training.fit, seeds, **recipe_without_noise)
 
 # %% mystnb={"image": {"alt": "Training loss falling from one, with the loss on held-out models as dots."}, "figure": {"name": "fig-network-loss", "caption": "Loss at each step (thin), its running mean (thick) and the loss on held-out models (dots, one noise drawing kept throughout). The dots scatter about a level of their own, because a few models are not the whole design."}}
-def running_mean(values, window):
-    return np.convolve(values, np.ones(window) / window, "valid")
-
-
-figure, axis = plt.subplots(figsize=(6.4, 3.2))
-window = max(1, steps // 30)
-for number, one in enumerate(networks):
-    history, label = one.history, {} if number else {"label": "training"}
-    axis.plot(history["step"], history["loss"], color=style.PALETTE[5], linewidth=0.5, alpha=0.6)
-    axis.plot(history["step"][window - 1 :], running_mean(history["loss"], window), color=style.PALETTE[0], **label)
-    if "held_out_loss" in history:
-        label = {} if number else {"label": "held-out models"}
-        axis.plot(history["held_out_step"], history["held_out_loss"], "o", color=style.PALETTE[1], **label)
-axis.set(xlabel="step", ylabel="loss [variance of the targets]", ylim=(min(0, history["loss"].min()), 1.3))
-_ = axis.legend()
+histories = [one.history for one in networks.values()]
+_ = figures.network.losses(histories, window=max(1, steps // 30))
 
 # %% [markdown]
 # A training that is killed goes on where it was: what a step does depends on its number and the {term}`seed` alone, so
@@ -153,18 +158,25 @@ _ = axis.legend()
 # Beside each kernel stands its sum divided by the sum of its absolute values: 0 for a Laplacian, ±1 for a smoothing.
 
 # %% mystnb={"image": {"alt": "Small coloured squares, the kernels of the first layer in the order of their size."}, "figure": {"name": "fig-network-kernels", "caption": "First-layer kernels after training, the strongest first, each on its own signed scale. Above each: sum over absolute sum."}}
-weights = summary.weights(trained.model)["layers[1].weight"][:, :, 0]
-strength = np.sqrt((weights**2).sum(axis=(0, 1)))
-weights = weights[..., np.argsort(-strength)]
-balance = weights.sum(axis=(0, 1)) / np.abs(weights).sum(axis=(0, 1))
-_ = network.kernels(weights, [f"{value:+.2f}" for value in balance])
+import numpy as np
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-before = summary.weights(untrained)["layers[1].weight"][:, :, 0]
-random_balance = before.sum(axis=(0, 1)) / np.abs(before).sum(axis=(0, 1))
-glue("network-kernel", f"{len(weights)} x {len(weights)}", display=False)
-glue("network-balance", f"{np.abs(balance).mean():.2f}", display=False)
-glue("network-balance-before", f"{np.abs(random_balance).mean():.2f}", display=False)
+from wlbook.network import summary
+
+
+def first_layer(model):
+    """Kernels of the first layer on the first bin [y, x, kernel], strongest first."""
+    kernels = summary.weights(model)["layers[1].weight"][:, :, 0]
+    strength = np.sqrt((kernels**2).sum(axis=(0, 1)))
+    return kernels[..., np.argsort(-strength)]
+
+
+def balance(kernels):
+    """Sum of each kernel over its absolute sum: 0 for a Laplacian, 1 for a mean."""
+    return kernels.sum(axis=(0, 1)) / np.abs(kernels).sum(axis=(0, 1))
+
+
+kernels = first_layer(trained.model)
+_ = figures.network.kernels(kernels, [f"{value:+.2f}" for value in balance(kernels)])
 
 # %% [markdown]
 # The mean size of that ratio is {glue:text}`network-balance`; before training it was
@@ -178,18 +190,30 @@ glue("network-balance-before", f"{np.abs(random_balance).mean():.2f}", display=F
 # prediction is a mean over the map's 8 turned and mirrored copies, as in the paper.
 
 # %%
+from wlbook.simulation import select
+
 test = select(data, "test")
-ask = partial(store.make, training.predictions, side=side, seed=seed)
-answers = [ask(trained=one, kappa=test["kappa"].values, **look) for one in networks]
-noiseless_answers = [ask(trained=one, kappa=test["kappa"].values, **look | {"sigma_e": 0.0}) for one in without_noise]
-predicted = answers[0]
+kappa, models = test["kappa"].values, test["model"].values
 truth = np.stack([test["omega_m"].values, test["sigma_8"].values], axis=1)
-s_8, s_8_predicted = (cosmology.s_8(*values.T) for values in (truth, predicted))
+
+
+def ask(trained, survey, kappa, **options):
+    """Omega_m and sigma_8 that a network reads off maps, each with noise of its own."""
+    asked = {"trained": trained, "survey": survey, "kappa": kappa, **options}
+    return store.make(training.predictions, **asked, side=side, seed=seed)
+
+
+answers = [ask(one, survey, kappa) for one in networks.values()]
+noiseless_answers = [ask(one, noiseless, kappa) for one in without_noise.values()]
 
 # %% mystnb={"image": {"alt": "Three panels: predicted against true Omega_m, sigma_8 and S8 with the diagonal; S8 follows it closely, the other two loosely."}, "figure": {"name": "fig-network-predictions", "caption": "Predictions on test seeds: every map (light), mean and scatter of each model (dots; hollow where the model was held out of training)."}}
-models = test["model"].values
+from wlbook.network import training_set
+from wlbook.simulation import cosmology
+
+predicted = answers[0]
+s_8, s_8_predicted = cosmology.s_8(*truth.T), cosmology.s_8(*predicted.T)
 unseen = training_set.is_held_out(models)
-_ = network.predicted_against_true(
+_ = figures.network.predicted_against_true(
     np.column_stack([truth, s_8]),
     np.column_stack([predicted, s_8_predicted]),
     [r"$\Omega_m$", r"$\sigma_8$", r"$S_8$"],
@@ -197,26 +221,16 @@ _ = network.predicted_against_true(
     hollow=np.unique(models[unseen]),
 )
 
+# %% [markdown]
+# How good is that? $R^2$ is the share of the variance that the answers explain: 1 is perfect, 0 no better than always
+# answering the mean.
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-def over_seeds(values):
-    if len(values) == 1:
-        return f"{values[0]:.2f}"
-    spread = np.std(values, ddof=1)
-    digits = 2 if spread >= 0.01 else 3
-    return f"{np.mean(values):.{digits}f} ± {spread:.{digits}f}"
+# %%
+from wlbook.network import calibration
 
-
-r2 = [calibration.scores(truth, answer, unseen) for answer in answers]
-r2_noiseless = [calibration.scores(truth, answer, unseen) for answer in noiseless_answers]
-for name in ("s8", "unseen", "omega_m", "sigma_8"):
-    glue(f"network-r2-{name}", over_seeds([one[name] for one in r2]), display=False)
-    glue(f"network-r2-noiseless-{name}", over_seeds([one[name] for one in r2_noiseless]), display=False)
+r2 = [calibration.scores(truth, one, unseen) for one in answers]
+r2_noiseless = [calibration.scores(truth, one, unseen) for one in noiseless_answers]
 rmse = np.sqrt(np.mean((predicted - truth) ** 2, axis=0))
-glue("network-rmse", f"{rmse[0]:.3f}, {rmse[1]:.3f}", display=False)
-glue("network-pixel", f"{pixel:.1f}'", display=False)
-glue("network-noiseless-steps", f"{noiseless_steps}", display=False)
-glue("network-seeds", "one network" if n_seeds == 1 else f"{n_seeds} networks", display=False)
 
 # %% [markdown]
 # One noisy map explains a share $R^2$ = {glue:text}`network-r2-s8` of the variance of {term}`S8` over the design
@@ -236,27 +250,14 @@ glue("network-seeds", "one network" if n_seeds == 1 else f"{n_seeds} networks", 
 # Look at the means of the models. On the left they are held against the truth, model by model.
 
 # %% mystnb={"image": {"alt": "Two panels: on the left the bias of S8 falls with true S8, on the right it scatters around zero after calibration."}, "figure": {"name": "fig-network-calibration", "caption": "Mean answer minus truth for each model, against the true S8; bars are the error of the mean, as if the maps of a box were independent. Left: as the network answers. Right: after its straight-line response, measured on the filled models, is inverted. Hollow: models held out of training."}}
-table = calibration.by_model(s_8[:, None], s_8_predicted[:, None], models).isel(parameter=0)
-known = ~training_set.is_held_out(table["model"].values)
-slope, offset = np.polyfit(table["truth"][known], table["mean"][known], 1)
+by_model = calibration.by_model(s_8[:, None], s_8_predicted[:, None], models)
+table = by_model.isel(parameter=0)
+hollow = training_set.is_held_out(table["model"].values)
+slope, offset = np.polyfit(table["truth"][~hollow], table["mean"][~hollow], 1)
 calibrated = (table["mean"] - offset) / slope
-figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0), sharey=True)
-for axis, mean, error in ((axes[0], table["mean"], table["error"]), (axes[1], calibrated, table["error"] / slope)):
-    for which, face in ((known, None), (~known, "white")):
-        x, y = table["truth"][which], (mean - table["truth"])[which]
-        axis.errorbar(x, y, error[which], fmt="o", color=style.PALETTE[0], mfc=face, markersize=5)
-    axis.axhline(0, color="0.6", linewidth=1)
-    axis.set_xlabel(r"true $S_8$")
-_ = axes[0].set_ylabel(r"mean answer $-$ truth")
-
-# %% tags=["remove-cell", "nbval-ignore-output"]
-bias = (table["mean"] - table["truth"]).values
-left = (calibrated - table["truth"]).values
-glue("network-slope", f"{slope:.2f}", display=False)
-glue("network-bias", f"{np.sqrt(np.mean(bias**2)):.3f}", display=False)
-glue("network-bias-left", f"{np.sqrt(np.mean(left**2)):.3f}", display=False)
-glue("network-bias-between", f"{np.sqrt(np.mean(left[~known] ** 2)):.3f}" if (~known).any() else "none", display=False)
-glue("network-scatter", f"{float(table['scatter'].mean()):.3f}", display=False)
+means = [table["mean"], calibrated]
+errors = [table["error"], table["error"] / slope]
+_ = figures.network.bias(table["truth"], means, errors, hollow=hollow, name="$S_8$")
 
 # %% [markdown]
 # A straight line through the means has slope {glue:text}`network-slope`, and the typical bias of a model is
@@ -273,27 +274,21 @@ glue("network-scatter", f"{float(table['scatter'].mean()):.3f}", display=False)
 # A survey is not as deep everywhere. What does this network say to maps with more or fewer galaxies than it knows?
 
 # %% mystnb={"image": {"alt": "Slope and scatter of predicted S8 against the number of galaxies; the slope changes away from the training depth."}, "figure": {"name": "fig-network-noise", "caption": "The same network asked at other depths. Slope of the mean answer against the true S8 (blue) and scatter of a map about its model's mean (orange), every fourth test map. The dashed line is the depth of training."}}
-depths, every_fourth = n_gal * np.array([0.25, 0.5, 1, 2, 4]), slice(None, None, 4)
-kappa = test["kappa"].values[every_fourth]
-slopes, scatters = [], []
-for depth in depths:
-    told = ask(trained=trained, kappa=kappa, **look | {"n_gal": float(depth)}, copies=1)
-    told = cosmology.s_8(*told.T)[:, None]
-    at_depth = calibration.by_model(s_8[every_fourth, None], told, models[every_fourth])
-    slopes.append(calibration.slope(at_depth)[0])
-    scatters.append(float(at_depth["scatter"].mean()))
-figure, axis = plt.subplots(figsize=(6.0, 3.0))
-axis.semilogx(depths, slopes, "o-", color=style.PALETTE[0])
-axis.set(xlabel=r"galaxies [arcmin$^{-2}$]", ylabel="slope (blue)")
-axis.axvline(n_gal, color="0.6", linestyle="--")
-other = axis.twinx()
-other.semilogx(depths, scatters, "s-", color=style.PALETTE[1])
-_ = other.set_ylabel("scatter of a map (orange)")
+fourth = slice(None, None, 4)
+few, few_s_8, few_models = kappa[fourth], s_8[fourth], models[fourth]
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-glue("network-shallow", f"{depths[0]:g}", display=False)
-glue("network-slope-shallow", f"{slopes[0]:.2f}", display=False)
-glue("network-slope-trained", f"{slopes[2]:.2f}", display=False)
+
+def response(depth):
+    """Slope and scatter of the network's S8 at another source density [arcmin^-2]."""
+    answer = ask(trained, replace(survey, n_gal=depth), few, copies=1)
+    told = cosmology.s_8(*answer.T)
+    at_depth = calibration.by_model(few_s_8[:, None], told[:, None], few_models)
+    return calibration.slope(at_depth)[0], at_depth["scatter"].values.mean()
+
+
+depths = n_gal * np.array([0.25, 0.5, 1, 2, 4])
+slopes, scatters = np.transpose([response(float(depth)) for depth in depths])
+_ = figures.network.responses(depths, slopes, scatters, trained=n_gal)
 
 # %% [markdown]
 # With {glue:text}`network-shallow` galaxies for each arcmin² the slope is {glue:text}`network-slope-shallow`, at the
@@ -310,57 +305,53 @@ glue("network-slope-trained", f"{slopes[2]:.2f}", display=False)
 # the models with the four highest $S_8$.
 
 # %%
-s_8_of = {int(m): s_8[models == m][0] for m in np.unique(models)}
+s_8_of = {int(model): s_8[models == model][0] for model in np.unique(models)}
 highest = sorted(s_8_of, key=s_8_of.get)[-4:]
+
+quick = replace(settings, steps=small_steps, coarsen=2)
+own_rate = replace(quick, learning_rate=None)  # of each recipe
+paper_a = replace(own_rate, loss="absolute", optimiser="ribli18")
+paper_b = replace(own_rate, loss="likelihood", optimiser="deeplss")
+gaussian = pipeline.gaussian(data)
 small = {
-    "reference": {},
-    "another seed": {"seed": seed + 1},
-    "paper A's recipe": {"loss": "absolute", "optimiser": "ribli18", "learning_rate": None},
-    "paper B's recipe": {"loss": "likelihood", "optimiser": "deeplss", "learning_rate": None},
-    "null": {},
-    "blind above": {"held_out": highest},
+    "reference": {"training": quick},
+    "another seed": {"training": quick, "seed": seed + 1},
+    "paper A's recipe": {"training": paper_a},
+    "paper B's recipe": {"training": paper_b},
+    "null": {"training": quick, "transform": gaussian},
+    "blind above": {"training": replace(quick, held_out=highest)},
 }
 
+# %% [markdown]
+# The null is also asked about such fields: it answers about what it has learnt from.
 
-def small_answer(name):
-    make, degraded = pipeline.network, {}
-    if name == "null":
-        make, degraded = pipeline.null_network, {"transform": pipeline.gaussian(data)}
-    one = make(store, data, coarsen=2, steps=small_steps, **small[name])
-    return one.history, cosmology.s_8(*ask(trained=one, kappa=kappa, copies=2, **look, **degraded).T)
-
-
-small_answers = dict(zip(small, two_at_a_time(small_answer, small), strict=True))
-small_truth, small_models = s_8[every_fourth], models[every_fourth]
+# %%
+common = recipe | {"seed": seed}
+small_networks = pipeline.together(store, training.fit, small, **common)
+small_answers = {}
+for name, one in small_networks.items():
+    degraded = {"transform": gaussian} if name == "null" else {}
+    answer = ask(one, survey, few, copies=2, **degraded)
+    small_answers[name] = cosmology.s_8(*answer.T)
 
 # %% mystnb={"image": {"alt": "Left: R squared of six small networks as dots. Right: predicted against true S8 for the reference network and for the one that never saw the highest models; the latter bends down there."}, "figure": {"name": "fig-network-small", "caption": "Left: R² of S8 on test seeds for each small network. Right: the mean answer for each model, of the reference (filled) and of the network that has not seen the four models right of the dashed line (hollow)."}}
-figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), gridspec_kw={"wspace": 0.3})
-scores = {name: calibration.r_squared(small_truth, answer) for name, (_, answer) in small_answers.items()}
-axes[0].plot(list(scores.values()), range(len(scores)), "o")
-axes[0].set_yticks(range(len(scores)), list(scores))
-axes[0].invert_yaxis()
-axes[0].set_xlabel(r"$R^2$ of $S_8$")
-for name, face in (("reference", None), ("blind above", "white")):
-    means = calibration.by_model(small_truth[:, None], small_answers[name][1][:, None], small_models)
-    axes[1].plot(means["truth"], means["mean"], "o", color=style.PALETTE[0], mfc=face, label=name)
-axes[1].axline((0.8, 0.8), slope=1, color="0.6", linewidth=1)
-axes[1].axvline(min(s_8_of[m] for m in highest) - 0.005, color="0.6", linestyle="--")
-axes[1].set(xlabel=r"true $S_8$", ylabel=r"mean answer")
-_ = axes[1].legend()
+scores, means = {}, {}
+for name, answer in small_answers.items():
+    scores[name] = calibration.r_squared(few_s_8, answer)
+    by_model = calibration.by_model(few_s_8[:, None], answer[:, None], few_models)
+    means[name] = by_model["mean"][:, 0]
+edge = s_8_of[highest[0]]
+pair = {name: means[name] for name in ("reference", "blind above")}
+_ = figures.network.scores_and_edge(scores, by_model["truth"][:, 0], pair, edge=edge)
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-short = ("reference", "seed", "recipe-a", "recipe-b", "null", "blind")
-for name, value in zip(short, scores.values(), strict=True):
-    glue(f"network-small-{name}", f"{value:.2f}", display=False)
-above = np.isin(small_models, highest)
-beyond = {name: np.mean(small_answers[name][1][above] - small_truth[above]) for name in ("reference", "blind above")}
-for name, value in beyond.items():
-    glue(f"network-beyond-{name.split()[0]}", f"{value:+.3f}", display=False)
-spread = np.std(small_answers["reference"][1] - small_answers["another seed"][1]) / np.sqrt(2)
-errors = np.std(small_answers["reference"][1] - small_truth)
-glue("network-spread", f"{spread:.3f}", display=False)
-glue("network-error", f"{errors:.3f}", display=False)
-glue("network-small-steps", f"{small_steps}", display=False)
+# %%
+reference, another = small_answers["reference"], small_answers["another seed"]
+spread = np.std(reference - another) / np.sqrt(2)  # of one network
+error = np.std(reference - few_s_8)  # of one map's answer
+above = np.isin(few_models, highest)
+beyond = {}
+for name in pair:
+    beyond[name] = np.mean(small_answers[name][above] - few_s_8[above])
 
 # %% [markdown]
 # - *Seeds.* $R^2$ is {glue:text}`network-small-reference` and {glue:text}`network-small-seed`. The two answers to one map
@@ -382,25 +373,20 @@ glue("network-small-steps", f"{small_steps}", display=False)
 # right axis the same length is given at the distance where these sources are lensed most.
 
 # %% mystnb={"image": {"alt": "Receptive field growing from layer to layer up to the size of the map, with the half-width of the measured sensitivity well below."}, "figure": {"name": "fig-network-field", "caption": "Receptive field behind each convolution: the square a pixel can see (blue), and the smallest centred square that holds 90 % of its squared sensitivity, measured on the trained network (orange). The grey line is the map's side."}}
-behind = [i for i, layer in enumerate(trained.model.layers) if isinstance(layer, layers.Convolution | layers.Residual)]
-fields = [row.receptive_field * pixel for row in rows if row.depth == 0 and row.kind in ("Convolution", "Residual")]
-shown = survey.observe_degraded(test["kappa"].values[::48], jax.random.key(seed), pixel=pixel, **look)
-measured = [summary.effective_field(trained.layers[: i + 2], shown) * pixel for i in behind]
-figure, axis = plt.subplots(figsize=(6.4, 3.4))
-axis.plot(fields, "o-", label="can see")
-axis.plot(measured, "s-", label="90 % of the sensitivity")
-axis.axhline(60 * side, color="0.7")
-axis.set(xlabel="convolution or residual block", ylabel="side [arcmin]", xticks=range(len(fields)))
-scale = np.radians(1 / 60) * float(cosmology.distance(cosmology.Cosmology(0.26, 0.8), 0.4))
-axis.secondary_yaxis("right", functions=(lambda x: x * scale, lambda x: x / scale)).set_ylabel(
-    "side at z = 0.4 [Mpc/h]"
-)
-_ = axis.legend()
+from wlbook.network import Convolution, Residual
+from wlbook.simulation import observe
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-glue("network-effective", f"{measured[-1]:.0f}'", display=False)
-glue("network-effective-length", f"{measured[-1] * scale:.0f} Mpc/h", display=False)
-glue("network-cost", str(store.cost()), display=False)
+shown = observe(kappa[::48], survey, pixel=pixel, key=jax.random.key(seed))
+trunk = [row for row in rows if row.depth == 0]
+fields, measured = [], []
+for number, layer in enumerate(trained.model.layers):
+    if isinstance(layer, Convolution | Residual):
+        first_layers = trained.layers[: number + 2]  # the first one scales the map
+        fields.append(trunk[number].receptive_field * pixel)
+        measured.append(network.effective_field(first_layers, shown) * pixel)
+distance = cosmology.distance(cosmology.Cosmology(0.26, 0.8), 0.4)
+scale = np.radians(1 / 60) * float(distance)  # of an arcminute [Mpc/h]
+_ = figures.network.receptive_fields(fields, measured, side=side, scale=scale)
 
 # %% [markdown]
 # At the last layer the network could use the whole map at once. Nine tenths of its squared sensitivity comes from a
@@ -431,10 +417,54 @@ glue("network-cost", str(store.cost()), display=False)
 # the numbers show what noise and resolution cost, not which network is better.
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-learnt = np.unique(models[~unseen])
-passes = steps * batch / (len(learnt) * (models == models[0]).sum())
-glue("network-map", f"{data.sizes['x']}² pixels, {side:.1f}°", display=False)
-glue("network-seen", f"{passes:.0f} passes over {len(learnt)} x {(models == models[0]).sum()} maps", display=False)
+from myst_nb import glue
+
+count = network.count_weights(untrained)
+bias = {"before": table["mean"] - table["truth"], "left": calibrated - table["truth"]}
+between = bias["left"][hollow]
+size = {name: float(np.sqrt(np.mean(values**2))) for name, values in bias.items()}
+learnt, maps_a_model = np.unique(models[~unseen]), (models == models[0]).sum()
+passes = steps * batch / (len(learnt) * maps_a_model)
+numbers = {
+    "weights": f"{count:,}",
+    "fewer": f"{8_319_650 / count:.0f}",
+    "field": f"{network.receptive_field(untrained) * pixel / 60:.1f}°",
+    "side": f"{side:.1f}°",
+    "kernel": f"{len(kernels)} x {len(kernels)}",
+    "balance": f"{np.abs(balance(kernels)).mean():.2f}",
+    "balance-before": f"{np.abs(balance(first_layer(untrained))).mean():.2f}",
+    "pixel": f"{pixel:.1f}'",
+    "seeds": "one network" if n_seeds == 1 else f"{n_seeds} networks",
+    "rmse": f"{rmse[0]:.3f}, {rmse[1]:.3f}",
+    "noiseless-steps": noiseless_steps,
+    "slope": f"{slope:.2f}",
+    "bias": f"{size['before']:.3f}",
+    "bias-left": f"{size['left']:.3f}",
+    "bias-between": f"{np.sqrt(np.mean(between**2)):.3f}" if hollow.any() else "none",
+    "scatter": f"{float(table['scatter'].mean()):.3f}",
+    "shallow": f"{depths[0]:g}",
+    "slope-shallow": f"{slopes[0]:.2f}",
+    "slope-trained": f"{slopes[2]:.2f}",
+    "beyond-blind": f"{beyond['blind above']:+.3f}",
+    "beyond-reference": f"{beyond['reference']:+.3f}",
+    "spread": f"{spread:.3f}",
+    "error": f"{error:.3f}",
+    "small-steps": small_steps,
+    "effective": f"{measured[-1]:.0f}'",
+    "effective-length": f"{measured[-1] * scale:.0f} Mpc/h",
+    "map": f"{pixels}² pixels, {side:.1f}°",
+    "seen": f"{passes:.0f} passes over {len(learnt)} x {maps_a_model} maps",
+    "cost": store.cost(),
+}
+for name in r2[0]:
+    numbers[f"r2-{name}"] = calibration.over_seeds([one[name] for one in r2])
+    without = [one[name] for one in r2_noiseless]
+    numbers[f"r2-noiseless-{name}"] = calibration.over_seeds(without)
+short = ("reference", "seed", "recipe-a", "recipe-b", "null", "blind")
+for name, value in zip(short, scores.values(), strict=True):
+    numbers[f"small-{name}"] = f"{value:.2f}"
+for name, value in numbers.items():
+    glue(f"network-{name}", str(value), display=False)
 
 # %% [markdown]
 # ## Exercises
@@ -485,9 +515,13 @@ glue("network-seen", f"{passes:.0f} passes over {len(learnt)} x {(models == mode
 
 # %%
 explained = np.mean([one["s8"] for one in r2])
-if architecture == "Compact" and steps >= 400 and sigma_e**2 / n_gal <= 0.4**2 / 30:
-    assert explained >= 0.5, "the network must explain at least half of the variance of S8 on unseen seeds"
+noise, usual_noise = sigma_e**2 / n_gal, 0.4**2 / 30
+if architecture == "Compact" and steps >= 400 and noise <= usual_noise:
+    assert explained >= 0.5, "half of the variance of S8 on unseen seeds, at least"
     assert 0.4 < slope < 1.1
-assert explained < 0.99 or sigma_e**2 / n_gal < 0.4**2 / 30, "too good for noise: are the splits still separate?"
-assert beyond["blind above"] < beyond["reference"] or small_steps < 250, "a network must not extrapolate well"
-assert architecture != "Compact" or summary.count_weights(trained.model) < 500_000
+if noise >= usual_noise:
+    assert explained < 0.99, "too good for noise: are the splits still separate?"
+if small_steps >= 250:
+    off, reference_off = beyond["blind above"], beyond["reference"]
+    assert off < reference_off, "a network must not extrapolate well"
+assert architecture != "Compact" or network.count_weights(trained.model) < 500_000

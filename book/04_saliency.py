@@ -24,65 +24,64 @@ n_draws = 400  # bootstrap draws; 2 <= n_draws
 seed = 4  # of noise, destroyed weights and draws; 0 <= seed
 
 # %% tags=["hide-input"]
-import dataclasses
-import functools
-
-import equinox as eqx
-import jax
-import matplotlib.pyplot as plt
-import numpy as np
-from IPython.display import Markdown
-from myst_nb import glue
-
-from wlbook import pipeline
-from wlbook import saliency as wl_saliency
-from wlbook.common import random
-from wlbook.common.threads import two_at_a_time
-from wlbook.figures import saliency, style
-from wlbook.network import calibration, summary, training
-from wlbook.runner import chapters, claims
+from wlbook import figures, pipeline
 from wlbook.runner.store import Store
-from wlbook.simulation import cosmology
-from wlbook.simulation.dataset import select
-from wlbook.simulation.survey import observe_degraded
 
-style.use_style()
+figures.use_style()
 store = Store()
 data = pipeline.maps(store)
 side, pixel = data.attrs["side"], data.attrs["pixel"]
-network_page = chapters.parameters("03_network")
-survey = {name: network_page[name] for name in ("n_gal", "sigma_e", "smoothing")}
-outputs = {r"$\Omega_m$": 0, r"$\sigma_8$": 1, r"$S_8$": wl_saliency.towards("s_8")}
 
 # %% [markdown]
 # ## Two kinds of network
 #
 # The paper asks two questions, with noise and without, so there are two kinds of network: that of {doc}`03_network`,
-# and one of the same shape trained on noiseless maps. What a network looks at means little if it has learnt little, so
-# their scores come first.
+# and one of the same shape trained on noiseless maps. `pipeline.networks` gives them: trained in that chapter, or now if
+# it has not run. The dictionary `recipe` holds what `training.fit` was told there.
 
 # %%
-surveys = {"noiseless": {**survey, "sigma_e": 0.0}, "noisy": survey}
-bare = functools.partial(dataclasses.replace, history={})  # what was trained, without how
-seeds = [network_page["seed"] + number for number in range(n_seeds)]
-settings = {"noiseless": {"sigma_e": 0.0, "steps": network_page["noiseless_steps"]}, "noisy": {}}
-networks = {
-    name: [bare(pipeline.network(store, data, seed=one, **changes)) for one in seeds]
-    for name, changes in settings.items()
-}
+from wlbook.network.estimators import without_history
+
+recipe = pipeline.recipe()
+seeds = range(recipe["seed"], recipe["seed"] + n_seeds)
+
+
+def train(**changes):
+    """Networks trained as in chapter 3 but for some changes, one for each seed."""
+    wanted = {one: {**changes, "seed": one} for one in seeds}
+    networks = pipeline.networks(store, data, wanted)
+    return without_history(list(networks.values()))
+
+
+noiseless = pipeline.noiseless()  # other survey, fewer steps
+networks = {"noiseless": train(**noiseless), "noisy": train()}
+surveys = {"noiseless": noiseless["survey"], "noisy": recipe["survey"]}
+
+# %% [markdown]
+# Each kind is shown maps as its own survey would see them. What a network looks at means little if it has learnt
+# little, so their scores on test maps come first.
+
+# %%
+import numpy as np
+
+from wlbook.common import random
+from wlbook.network import calibration, training
+from wlbook.simulation import cosmology, observe, select
+
+
+def look(kappa, kind, purpose="noise", **options):
+    """Maps as networks of one kind are shown them."""
+    key = random.key(seed, purpose)
+    seen = observe(kappa, surveys[kind], pixel=pixel, key=key, **options)
+    return np.asarray(seen)
+
+
 test = select(data, "test").isel(map=slice(None, None, 4))
 truth = cosmology.s_8(test["omega_m"].values, test["sigma_8"].values)
 r2 = {}
-for name, (trained, *_) in networks.items():
-    shown_test = observe_degraded(test["kappa"].values, random.key(seed, "test"), pixel=pixel, **surveys[name])
-    r2[name] = calibration.r_squared(truth, cosmology.s_8(*training.predict(trained, shown_test).T))
-
-# %% tags=["remove-cell", "nbval-ignore-output"]
-for name, value in r2.items():
-    glue(f"saliency-r2-{name}", f"{value:.2f}", display=False)
-glue(
-    "saliency-seeds", "one network of each kind" if n_seeds == 1 else f"{n_seeds} networks of each kind", display=False
-)
+for kind, (trained, *_) in networks.items():
+    answer = training.predict(trained, look(test["kappa"].values, kind, "test"))
+    r2[kind] = calibration.r_squared(truth, cosmology.s_8(*answer.T))
 
 # %% [markdown]
 # On test seeds they explain {glue:text}`saliency-r2-noiseless` (noiseless) and {glue:text}`saliency-r2-noisy` (noisy)
@@ -96,27 +95,36 @@ glue(
 # the network is shown them, with noise where there is noise, after smoothing.
 
 # %%
+from wlbook import saliency
+
 kappa = select(data, "fiducial")["kappa"].values[:n_maps]
-shown, sigma = {}, {}
-for name, look in surveys.items():
-    shown[name] = np.asarray(observe_degraded(kappa, random.key(seed, "noise"), pixel=pixel, **look))
-    sigma[name] = float(shown[name].std())
-gradients = {
-    (name, label): np.stack(
-        [wl_saliency.over_maps(wl_saliency.gradient, one, shown[name], output) for one in networks[name]]
-    )
-    for name in networks
-    for label, output in outputs.items()
-}
+shown = {kind: look(kappa, kind) for kind in networks}
+sigma = {kind: float(maps.std()) for kind, maps in shown.items()}
+s_8 = saliency.towards("s_8")
+outputs = {r"$\Omega_m$": 0, r"$\sigma_8$": 1, r"$S_8$": s_8}
+
+
+def gradient(network, maps, output):
+    """The saliency of each map [map, bin, y, x]."""
+    return saliency.over_maps(saliency.gradient, network, maps, output)
+
+
+# %% [markdown]
+# With this function every network tells the saliency of every map, for each output.
+
+# %%
+gradients = {}
+for kind, alike in networks.items():
+    for label, output in outputs.items():
+        each = [gradient(one, shown[kind], output) for one in alike]
+        gradients[kind, label] = np.stack(each)  # [network, map, bin, y, x]
 
 # %% mystnb={"image": {"alt": "Three rows of three panels: a convergence map, its saliency with fine positive and negative spots, and the saliency under contours of the map."}, "figure": {"name": "fig-saliency-panels", "caption": "One fiducial map. Left: as the network is shown it. Middle: saliency, blue where a higher pixel lowers the answer. Right: the same, with the map's contours at -1.5 (grey) and 3 standard deviations (black)."}}
 panels = [("noiseless", r"$S_8$"), ("noisy", r"$S_8$"), ("noisy", r"$\Omega_m$")]
-_ = saliency.saliency_panels(
-    [shown[name][0, 0] / sigma[name] for name, _ in panels],
-    [gradients[panel][0, 0, 0] for panel in panels],
-    [f"{name}, {label}" for name, label in panels],
-    side=side,
-)
+first_map = [shown[kind][0, 0] / sigma[kind] for kind, _ in panels]
+its_saliency = [gradients[panel][0, 0, 0] for panel in panels]
+titles = [f"{kind}, {label}" for kind, label in panels]
+_ = figures.saliency.saliency_panels(first_map, its_saliency, titles, side=side)
 
 # %% [markdown]
 # ## Twelve methods
@@ -136,18 +144,19 @@ _ = saliency.saliency_panels(
 # Here is one map under each of them.
 
 # %%
-few, key, square = shown["noisy"][:n_few], random.key(seed, "methods"), max(1, data.sizes["x"] // 16)
-noisy = networks["noisy"][0]
-methods = {
-    name: wl_saliency.suite(sigma=0.3 * sigma["noiseless"], others=shown[name][-n_few:], steps=steps, square=square)
-    for name in networks
-}
-s_8 = outputs[r"$S_8$"]
-of_one = two_at_a_time(lambda method: method(noisy, few, s_8, key=key)[0, 0], methods["noisy"])
-one_each = dict(zip([method.name for method in methods["noisy"]], of_one, strict=True))
+square = max(1, data.sizes["x"] // 16)  # what occlusion covers [pixels]
+options = {"sigma": 0.3 * sigma["noiseless"], "steps": steps, "square": square}
+methods = {}
+for kind, maps in shown.items():
+    methods[kind] = saliency.suite(others=maps[-n_few:], **options)
+
+few, noisy = shown["noisy"][:n_few], networks["noisy"][0]
+key = random.key(seed, "methods")
+by_name = saliency.attributions(methods["noisy"], noisy, few, s_8, key=key)
 
 # %% mystnb={"image": {"alt": "Twelve attribution maps of one noisy map. Gradient, SmoothGrad and occlusion differ in fineness; products with the input and relevance follow the map's peaks and troughs."}, "figure": {"name": "fig-saliency-gallery", "caption": "One noisy map, twelve attributions of its S8, each on its own signed scale (red positive, blue negative)."}}
-_ = saliency.signed_panels(list(one_each.values()), list(one_each), side=side)
+one_map = [maps[0, 0] for maps in by_name.values()]
+_ = figures.saliency.signed_panels(one_map, list(by_name), side=side)
 
 # %% [markdown]
 # ## Does the method tell the truth?
@@ -167,42 +176,55 @@ _ = saliency.signed_panels(list(one_each.values()), list(one_each), side=side)
 # - *Another seed.* Two networks that have learnt the same must agree more than that.
 # - *Deletion, insertion.* Take away the most relevant pixels, or show those only: the answer must move more, or be
 #   nearer, than with as many pixels at random.
+#
+# Labels and seeds take three more networks. Small ones are enough: those of {doc}`03_network` on pixels twice as wide.
+
 
 # %%
-small_settings = {"coarsen": 2, "steps": network_page["small_steps"]}
-small = functools.partial(pipeline.network, store, **small_settings)
-learnt = tuple(bare(small(data, seed=network_page["seed"] + number)) for number in (0, 1))
-shuffled = bare(small(wl_saliency.shuffled_labels(data, key=random.key(seed, "labels"))))
-coarse = np.asarray(observe_degraded(kappa[:n_few], random.key(seed, "noise"), pixel=pixel, factor=2, **survey))
-layers = sum(weight.ndim > 1 for weight in summary.weights(noisy.model).values())
-depths = (1, layers // 2, layers)
-examine = functools.partial(wl_saliency.examine, depths=depths, learnt=learnt, shuffled=shuffled, small=coarse, key=key)
-examined = list(two_at_a_time(lambda method: examine(method, noisy, few, s_8), methods["noisy"]))
-findings = [finding for found, _ in examined for finding in found]
-falls = {method.name: fall for method, (_, fall) in zip(methods["noisy"], examined, strict=True)}
-failures = {
-    method.name: [one.detector for one in findings if one.method == method.name and one.verdict == "fails"]
-    for method in methods["noisy"]
-}
+def two_small(**changes):
+    """Two small networks that differ in their seed alone."""
+    first = recipe["seed"]
+    small = {**pipeline.small(), **changes}
+    wanted = {one: {**small, "seed": one} for one in (first, first + 1)}
+    return without_history(tuple(pipeline.networks(store, data, wanted).values()))
+
+
+learnt = two_small()
+wrong_labels = saliency.shuffled_labels(data, key=random.key(seed, "labels"))
+shuffled = pipeline.network(store, wrong_labels, **pipeline.small())
+shuffled = without_history(shuffled)
+
+# %% [markdown]
+# Now every method goes before all detectors.
+
+# %%
+from wlbook.network import summary
+
+weights = summary.weights(noisy.model)
+layers = sum(weight.ndim > 1 for weight in weights.values())
+depths = (1, layers // 2, layers)  # the last layer, half of them, all
+findings, falls = saliency.examine_all(
+    methods["noisy"],
+    noisy,
+    few,
+    s_8,
+    depths=depths,
+    learnt=learnt,
+    shuffled=shuffled,
+    small=look(kappa[:n_few], "noisy", factor=2),
+    key=key,
+)
+failures = saliency.failures(findings)
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
-Markdown(wl_saliency.verdict_table(findings))
+from IPython.display import Markdown
+
+Markdown(saliency.verdict_table(findings))
 
 # %% mystnb={"image": {"alt": "Rank correlation with the trained network's attribution after the last, half and all of the layers are drawn anew, for twelve methods."}, "figure": {"name": "fig-saliency-cascade", "caption": "Rank correlation of each method's attribution with that of the trained network, after the weights of the last layer, of half of the layers or of all were drawn anew (mean over maps). The dashed line is what the map alone gives, as an attribution, beside input x gradient."}}
-input_alone = wl_saliency.rank_correlation(
-    np.abs(wl_saliency.over_maps(wl_saliency.input_x_gradient, noisy, few, s_8)), np.abs(few)
-).mean()
-_ = saliency.cascade(falls, depths, reference=input_alone)
-
-# %% tags=["remove-cell", "nbval-ignore-output"]
-number = {(one.method, one.detector): one.value for one in findings}
-for method, short in (("gradient", "gradient"), ("input x gradient", "product"), ("deep Taylor", "taylor")):
-    for detector in ("top layer", "all layers", "labels"):
-        glue(f"saliency-{short}-{detector.split()[0]}", f"{number[method, detector]:.2f}", display=False)
-unmoved = [name for name in falls if number[name, "top layer"] > 0.8]
-glue("saliency-unmoved", ", ".join(unmoved) or "none", display=False)
-glue("saliency-honest", ", ".join(name for name, bad in failures.items() if not bad) or "none", display=False)
-glue("saliency-input-alone", f"{input_alone:.2f}", display=False)
+product = saliency.over_maps(saliency.input_x_gradient, noisy, few, s_8)
+input_alone = saliency.rank_correlation(np.abs(product), np.abs(few)).mean()
+_ = figures.saliency.cascade(falls, depths, reference=input_alone)
 
 # %% [markdown]
 # A new last layer weighs the same features otherwise, so some likeness is due. It leaves these methods nearly
@@ -222,50 +244,52 @@ glue("saliency-input-alone", f"{input_alone:.2f}", display=False)
 # several, else of two small ones that differ in their seed.
 
 # %%
-edges = np.array([-np.inf, -2, -1, 0, 1, 2, 3, np.inf])
-draws = np.asarray(jax.random.randint(random.key(seed, "bootstrap"), (n_draws, n_maps), 0, len(kappa)))
+small_networks = {
+    "noiseless": two_small(survey=surveys["noiseless"]),
+    "noisy": learnt,
+}
+small_shown = {kind: look(kappa, kind, factor=2) for kind in networks}
+small_gradients = {}
+for kind, pair in small_networks.items():
+    for label, output in outputs.items():
+        each = [gradient(one, small_shown[kind], output) for one in pair]
+        small_gradients[kind, label] = each
 
+# %% [markdown]
+# The bootstrap draws maps with replacement, as many as there are, and asks how the mean share scatters from draw to
+# draw.
 
-def measured(maps, name, edges, scatter=None):
-    """Shares of pixels and of attribution [k], its errors over maps and over trainings; maps are [seed, map, ...]."""
-    on = shown[name][: maps.shape[1]]
-    found = [wl_saliency.attribution_share(one, on, sigma[name] * np.asarray(edges)) for one in maps]
-    over_maps = draws if maps.shape[1] == n_maps else draws[:, : maps.shape[1]] % maps.shape[1]
-    share, error, over_seeds = wl_saliency.shares_with_errors(np.stack([share for share, _ in found]), over_maps)
-    over_seeds = over_seeds if scatter is None or len(maps) > 1 else scatter
-    return {"pixels": found[0][1].mean(0), "share": share, "maps": error, "seeds": over_seeds}
+# %%
+import jax
+
+bootstrap = random.key(seed, "bootstrap")
+draws = jax.random.randint(bootstrap, (n_draws, n_maps), 0, len(kappa))
+draws = np.asarray(draws)  # which maps each draw takes
+
+# %% [markdown]
+# Now for the shares themselves, with both errors. All of them are shares of the squared gradient.
 
 
 # %%
-small_sky = {
-    name: np.asarray(observe_degraded(kappa, random.key(seed, "noise"), pixel=pixel, factor=2, **look))
-    for name, look in surveys.items()
-}
-pairs = {"noisy": learnt, "noiseless": tuple(bare(small(data, sigma_e=0.0, seed=one)) for one in (1, 2))}
+def shares_of(kind, label, edges):
+    """Shares of squared gradient by kappa, in units of sigma, with their errors."""
+    edges = np.asarray(edges)
+    small, one_and_other = small_shown[kind], small_gradients[kind, label]
+    scatter = saliency.seed_scatter(*one_and_other, small, small.std() * edges)
+    return saliency.measured_shares(
+        gradients[kind, label],
+        shown[kind],
+        sigma[kind] * edges,
+        draws=draws,
+        scatter=scatter,
+    )
 
 
-def seed_scatter(name, output, edges):
-    """Standard deviation between two small networks of the shares [k]."""
-    sky, wide = small_sky[name], small_sky[name].std() * np.asarray(edges)
-    maps = [wl_saliency.over_maps(wl_saliency.gradient, one, sky, output) for one in pairs[name]]
-    one, two = (wl_saliency.attribution_share(each, sky, wide)[0].mean(0) for each in maps)
-    return np.abs(one - two) / np.sqrt(2)
-
-
-shares = {
-    (name, label): measured(maps, name, edges, seed_scatter(name, outputs[label], edges))
-    for (name, label), maps in gradients.items()
-}
+edges = [-np.inf, -2, -1, 0, 1, 2, 3, np.inf]
+shares = {pair: shares_of(*pair, edges) for pair in gradients}
 
 # %% mystnb={"image": {"alt": "Two panels, noiseless and noisy: share of attribution as points over grey bars with the share of pixels, for ranges of kappa."}, "figure": {"name": "fig-saliency-shares", "caption": "Share of squared gradient (points; errors over maps and trainings) and share of pixels (bars) by kappa. Where a point stands above its bar, the network looks more often than by chance."}}
-figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.6), sharey=True)
-for axis, name in zip(axes, networks, strict=True):
-    mine = {label: shares[name, label] for label in outputs}
-    points = {label: (one["share"], np.hypot(one["maps"], one["seeds"])) for label, one in mine.items()}
-    saliency.attribution_bars(axis, edges, mine[r"$S_8$"]["pixels"], points)
-    axis.set_title(name)
-axes[0].set_ylabel("share")
-_ = axes[1].legend(fontsize="small")
+_ = figures.saliency.share_panels(edges, shares)
 
 # %% [markdown]
 # ## The paper's numbers
@@ -274,41 +298,41 @@ _ = axes[1].legend(fontsize="small")
 # given. The error on our number joins maps, trainings and half the difference of the two parameters.
 
 
-# %% tags=["nbval-ignore-output"]
-def answer(name, low, high):
-    """Both outputs' share between two kappas in units of sigma, the mean of both with its error, and the pixels'."""
-    found = [
-        measured(gradients[name, label], name, [low, high], seed_scatter(name, output, [low, high]))
-        for label, output in list(outputs.items())[:2]
-    ]
-    each = [float(one["share"][0]) for one in found]
-    terms = [max(float(one[term][0]) for one in found) for term in ("maps", "seeds")]
-    error = float(np.linalg.norm([*terms, (each[0] - each[1]) / 2]))
-    return {"each": each, "mean": np.mean(each), "error": error, "terms": terms, "pixels": float(found[0]["pixels"][0])}
+# %%
+parameters = [r"$\Omega_m$", r"$\sigma_8$"]
+
+
+def answer(kind, low, high):
+    """The share between two kappas in units of sigma, for both parameters."""
+    one, other = (shares_of(kind, label, [low, high]) for label in parameters)
+    return saliency.joint_share(one, other)
+
+
+def beyond_two_sigma(kind):
+    """Share of attribution over share of pixels beyond 2 sigma, with its error."""
+    within = answer(kind, -2, 2)
+    pixels = 1 - within.pixels
+    return (1 - within.mean) / pixels, within.error / pixels
 
 
 voids, peaks = answer("noiseless", -np.inf, 0), answer("noisy", 3, np.inf)
-middle = {name: answer(name, -2, 2) for name in networks}
-extreme = {
-    name: ((1 - one["mean"]) / (1 - one["pixels"]), one["error"] / (1 - one["pixels"])) for name, one in middle.items()
-}
-weaker = min(extreme, key=lambda name: extreme[name][0])
-trainings = f"{n_seeds} networks" if n_seeds > 1 else "one network; scatter between trainings from two small ones"
-claims.record(
-    "a2-extreme-pixels", *extreme[weaker], f"Gradient; {weaker} maps, the smaller of two ratios; {trainings}."
-)
-claims.record("a3-noiseless-voids", voids["mean"], voids["error"], f"Gradient; {trainings}.")
-claims.record("a4-noisy-peaks", peaks["mean"], peaks["error"], f"Gradient; {trainings}.")
+extreme = {kind: beyond_two_sigma(kind) for kind in networks}
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-for name, (value, error) in extreme.items():
-    glue(f"saliency-extreme-{name}", f"{value:.2f} ± {error:.2f}", display=False)
-for word, one in (("voids", voids), ("peaks", peaks)):
-    glue(f"saliency-{word}", f"{100 * one['mean']:.0f} ± {100 * one['error']:.0f}", display=False)
-    glue(f"saliency-{word}-pixels", f"{100 * one['pixels']:.{0 if one['pixels'] > 0.01 else 2}f}", display=False)
-    glue(f"saliency-{word}-terms", ", ".join(f"{100 * term:.1f}" for term in one["terms"]), display=False)
-    for short, value in zip(("omega", "sigma"), one["each"], strict=True):
-        glue(f"saliency-{word}-{short}", f"{100 * value:.0f}", display=False)
+# %% [markdown]
+# These numbers go to the {doc}`claims page <claims>`.
+
+# %% tags=["nbval-ignore-output"]
+from wlbook.runner import claims
+
+weaker = min(extreme, key=extreme.get)
+trainings = "one network; scatter between trainings from two small ones"
+if n_seeds > 1:
+    trainings = f"{n_seeds} networks"
+note = f"Gradient; {weaker} maps, the smaller of two ratios; {trainings}."
+claims.record("a2-extreme-pixels", *extreme[weaker], note)
+note = f"Gradient; {trainings}."
+claims.record("a3-noiseless-voids", voids.mean, voids.error, note)
+claims.record("a4-noisy-peaks", peaks.mean, peaks.error, note)
 
 # %% [markdown]
 # | | paper A | here, gradient | $\Omega_m$, $\sigma_8$ | error over maps, trainings | share of pixels |
@@ -328,47 +352,36 @@ for word, one in (("voids", voids), ("peaks", peaks)):
 # anew: where they lie with the dots, the share tells about the map and not about the network.
 
 # %%
-ranges = {"noiseless": (-np.inf, 0), "noisy": (3, np.inf)}
-both_parameters = list(outputs)[:2]
+ranges = {"noiseless": np.array([-np.inf, 0]), "noisy": np.array([3, np.inf])}
+
+
+def share_by(method, network, kind, output):
+    """Share of a method's attribution in the paper's range of kappa."""
+    maps = shown[kind][:n_few]
+    each = method(network, maps, output, key=key)[None]  # of one network
+    return saliency.measured_shares(each, maps, sigma[kind] * ranges[kind], draws=draws)
+
+
+# %%
 by_method = {}
-for name, ends in ranges.items():
-    destroyed = wl_saliency.randomized(networks[name][0], layers, key=random.key(seed, "destroyed"))
-    for method in methods[name]:
-        for label in both_parameters:
-            output = outputs[label]
-            maps = method(networks[name][0], shown[name][:n_few], output, key=key)
-            by_method[name, method.name, label] = measured(maps[None], name, ends)
-        maps = method(destroyed, shown[name][:n_few], 0, key=key)
-        by_method[name, method.name, "destroyed"] = measured(maps[None], name, ends)
+for kind in ranges:
+    network = networks[kind][0]
+    anew = random.key(seed, "destroyed")
+    destroyed = saliency.randomized(network, layers, key=anew)
+    for method in methods[kind]:
+        for label in parameters:
+            one = share_by(method, network, kind, outputs[label])
+            by_method[kind, method.name, label] = one
+        one = share_by(method, destroyed, kind, 0)
+        by_method[kind, method.name, "destroyed"] = one
 
 # %% mystnb={"image": {"alt": "For twelve methods, the share of attribution at negative kappa without noise and above three sigma with noise, for both outputs and for a destroyed network."}, "figure": {"name": "fig-saliency-methods", "caption": "Share of the attribution by method: Omega_m (circles) and sigma_8 (squares) with bootstrap errors over maps, and Omega_m of a destroyed network (crosses). Grey line: share of pixels. Shaded: the paper's range. In brackets: lie detectors failed."}}
-figure, axes = plt.subplots(1, 2, figsize=(7.6, 4.2), sharey=True)
-titles = {"noiseless": r"noiseless, $\kappa < 0$", "noisy": r"noisy, $\kappa > 3\sigma_\kappa$"}
-for axis, (name, band) in zip(axes, {"noiseless": (69, 86), "noisy": (36, 68)}.items(), strict=True):
-    learnt_shares = {
-        method: [
-            (float(one["share"][0]), float(one["maps"][0]))
-            for one in (by_method[name, method, label] for label in both_parameters)
-        ]
-        for method in falls
-    }
-    without = {method: float(by_method[name, method, "destroyed"]["share"][0]) for method in falls}
-    area = float(by_method[name, "gradient", "destroyed"]["pixels"][0])
-    saliency.method_shares(axis, learnt_shares, without, band=band, pixels=area)
-    axis.set_title(titles[name])
-axes[0].set_yticks(range(len(falls)), [f"{method} [{len(failures[method])}]" for method in falls])
-axes[0].invert_yaxis()
-
-# %% tags=["remove-cell", "nbval-ignore-output"]
-for method, short in (
-    ("input x gradient", "product"),
-    ("integrated gradients", "integrated"),
-    ("occlusion", "occlusion"),
-):
-    values = [100 * float(by_method["noisy", method, label]["share"][0]) for label in both_parameters]
-    glue(f"saliency-noisy-{short}", f"{values[0]:.0f} and {values[1]:.0f} %", display=False)
-crossed = 100 * float(by_method["noisy", "input x gradient", "destroyed"]["share"][0])
-glue("saliency-noisy-destroyed", f"{crossed:.0f} %", display=False)
+titles = {
+    "noiseless": r"noiseless, $\kappa < 0$",
+    "noisy": r"noisy, $\kappa > 3\sigma_\kappa$",
+}
+bands = {"noiseless": (69, 86), "noisy": (36, 68)}  # the paper's [%]
+_ = figures.saliency.method_panels(by_method, failures, titles=titles, bands=bands)
 
 # %% [markdown]
 # Above $3\sigma_\kappa$ input x gradient puts {glue:text}`saliency-noisy-product` (for $\Omega_m$ and $\sigma_8$),
@@ -387,53 +400,61 @@ glue("saliency-noisy-destroyed", f"{crossed:.0f} %", display=False)
 #   network says of voids must not hang on that.
 
 # %%
-label, output, ends = r"$S_8$", s_8, [-np.inf, -2, 0, 3, np.inf]
-noise_only = observe_degraded(
-    0 * kappa, random.key(seed, "noise"), pixel=pixel, **{**survey, "sigma_e": survey["sigma_e"] or 0.4}
-)
-null = bare(pipeline.null_network(store, data, **small_settings))
+from dataclasses import replace
+
+survey = surveys["noisy"]
+with_noise = replace(survey, sigma_e=survey.sigma_e or 0.4)
+noise = random.key(seed, "noise")
+noise_alone = observe(0 * kappa, with_noise, pixel=pixel, key=noise)
+
+gaussian = pipeline.gaussian(data)
+null = pipeline.network(store, data, **pipeline.small(), transform=gaussian)
+null = without_history(null)
+
+# %% [markdown]
+# Each case is a network and the maps it is shown.
+
+# %%
+without_noise = networks["noiseless"][0]
 cases = {
     "noisy maps": (noisy, shown["noisy"]),
-    "noise alone": (noisy, np.asarray(noise_only)),
-    "noisy maps, small network": (learnt[0], small_sky["noisy"]),
-    "noisy maps, small null network": (null, small_sky["noisy"]),
-    "noiseless maps": (networks["noiseless"][0], shown["noiseless"]),
+    "noise alone": (noisy, np.asarray(noise_alone)),
+    "noisy maps, small network": (learnt[0], small_shown["noisy"]),
+    "noisy maps, small null network": (null, small_shown["noisy"]),
+    "noiseless maps": (without_noise, shown["noiseless"]),
 }
-coarser = pipeline.coarser_maps(store)
-if coarser is not None:
+
+# %%
+coarser, names = pipeline.coarser_maps(store), []
+if coarser is not None:  # only where the maps were simulated here
     half = coarser["kappa"].values[:n_maps]
-    both = {"same boxes": kappa[: len(half)], "same boxes, half the particles": half}
-    for name, maps in both.items():
-        seen = observe_degraded(maps, random.key(seed, "noise"), pixel=pixel, **surveys["noiseless"])
-        cases[f"noiseless, {name}"] = (networks["noiseless"][0], np.asarray(seen))
+    names = ["noiseless, same boxes", "noiseless, same boxes, half the particles"]
+    for name, maps in zip(names, (kappa[: len(half)], half), strict=True):
+        cases[name] = (without_noise, look(maps, "noiseless"))
+
+# %% [markdown]
+# In every case $\sigma_\kappa$ is that of its own maps.
+
+# %%
 answers, found = {}, {}
-for name, (model, maps) in cases.items():
-    answers[name] = wl_saliency.over_maps(wl_saliency.gradient, model, maps, output)
-    found[name] = wl_saliency.attribution_share(answers[name], maps, maps.std() * np.array(ends))
+for name, (network, maps) in cases.items():
+    edges = maps.std() * np.array([-np.inf, -2, 0, 3, np.inf])
+    answers[name] = gradient(network, maps, s_8)
+    found[name] = saliency.attribution_share(answers[name], maps, edges)
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
-rows = ["| | below -2σ | -2σ to 0 | 0 to 3σ | above 3σ |", "|---|---|---|---|---|"]
-for name, (share, area) in found.items():
-    error = share.std(0, ddof=1) / np.sqrt(len(share))
-    cells = [
-        f"{100 * s:.1f} ± {100 * e:.1f} ({100 * a:.1f})"
-        for s, e, a in zip(share.mean(0), error, area.mean(0), strict=True)
-    ]
-    rows.append(f"| {name} | " + " | ".join(cells) + " |")
-Markdown("\n".join(rows))
+words = ["below -2σ", "-2σ to 0", "0 to 3σ", "above 3σ"]
+Markdown(saliency.share_table(found, words))
 
-# %% tags=["remove-cell", "nbval-ignore-output"]
-resolved = {}
-if coarser is not None:
-    one, two = (cases[f"noiseless, {name}"][1] for name in both)
-    resolved["maps"] = wl_saliency.rank_correlation(one, two).mean()
-    one, two = (answers[f"noiseless, {name}"] for name in both)
-    resolved["saliency"] = wl_saliency.rank_correlation(one, two).mean()
-    below = [found[f"noiseless, {name}"][0][:, :2].sum(1).mean() for name in both]
-    resolved["voids"] = below[1] - below[0]
-for name in ("maps", "saliency"):
-    glue(f"saliency-resolved-{name}", f"{resolved[name]:.2f}" if resolved else "not measured", display=False)
-glue("saliency-resolved-voids", f"{100 * resolved['voids']:+.1f} %" if resolved else "not measured", display=False)
+# %%
+resolved = dict.fromkeys(("maps", "saliency", "voids"), "not measured")
+if names:
+    fine, half = (cases[name][1] for name in names)
+    resolved["maps"] = f"{saliency.rank_correlation(fine, half).mean():.2f}"
+    fine, half = (answers[name] for name in names)
+    resolved["saliency"] = f"{saliency.rank_correlation(fine, half).mean():.2f}"
+    fine, half = (found[name][0][:, :2].sum(axis=1).mean() for name in names)
+    resolved["voids"] = f"{100 * (half - fine):+.1f} %"
 
 # %% [markdown]
 # Share of squared gradient of $S_8$ in percent, with its error over maps, and in brackets the share of pixels. Between
@@ -448,22 +469,23 @@ glue("saliency-resolved-voids", f"{100 * resolved['voids']:+.1f} %" if resolved 
 # gradient itself.
 
 # %%
-rings = np.linspace(0, 30, 11)
+rings = np.linspace(0, 30, 11)  # [arcmin]
 ell_edges = np.geomspace(2 * 360 / side, 60 * 180 / pixel, 9)
 profiles, waves = {}, {}
-for name in networks:
-    maps = gradients[name, label][0]
+for kind in networks:
+    maps = gradients[kind, r"$S_8$"][0]
     attention = maps**2 / (maps**2).mean(axis=(1, 2, 3), keepdims=True)
-    for kind, sign in (("peaks", 1), ("voids", -1)):
-        centres = wl_saliency.extrema(shown[name], kind=kind, threshold=2 * sign * sigma[name])
-        total, counted = wl_saliency.profile(attention, centres, edges=rings, pixel=pixel)
-        mean = total[draws].sum(1) / counted[draws].sum(1).clip(1)
-        profiles[name, kind] = total.sum(0) / counted.sum(0).clip(1), mean.std(0)
-    waves[name] = wl_saliency.spectra(maps, shown[name], side=side, ell_edges=ell_edges)
+    for what, sign in (("peaks", 1), ("voids", -1)):
+        threshold = 2 * sign * sigma[kind]
+        centres = saliency.extrema(shown[kind], kind=what, threshold=threshold)
+        around = saliency.profile(attention, centres, edges=rings, pixel=pixel)
+        profiles[kind, what] = saliency.mean_profile(*around, draws)
+    waves[kind] = saliency.spectra(maps, shown[kind], side=side, ell_edges=ell_edges)
 
 # %% mystnb={"image": {"alt": "Left: squared gradient against distance from peaks and voids. Middle: power spectra of the gradient. Right: correlation of gradient and map against multipole."}, "figure": {"name": "fig-saliency-shape", "caption": "Gradient of S8. Left: its square around peaks and voids, over its mean over the map (bands: bootstrap over maps). Middle: its power spectrum, each map's gradient having variance one. Right: its correlation with the map at each scale (bars: errors over maps)."}}
-radius, ell = (rings[1:] + rings[:-1]) / 2, np.sqrt(ell_edges[1:] * ell_edges[:-1])
-_ = saliency.shape(radius, profiles, ell, waves)
+radius = (rings[1:] + rings[:-1]) / 2
+ell = np.sqrt(ell_edges[1:] * ell_edges[:-1])
+_ = figures.saliency.shape(radius, profiles, ell, waves)
 
 # %% [markdown]
 # ## Peaks, voids, and the rest
@@ -474,34 +496,37 @@ _ = saliency.shape(radius, profiles, ell, waves)
 # an empty map. Covering one group at a time counts twice what two groups say together. Single connected regions can be
 # asked too: the last column is the largest effect of one of them.
 
+
 # %%
-grouped = {}
-for name in networks:
-    maps, model = shown[name][:n_few], networks[name][0]
-    region, kind = wl_saliency.regions(maps, low=-sigma[name], high=2 * sigma[name])
-    for number_of, ask in (("shapley", wl_saliency.shapley), ("covered", wl_saliency.occlude_groups)):
-        each = wl_saliency.over_maps(ask, model, maps, output, each={"groups": kind}, number=3)
-        grouped[name, number_of] = wl_saliency.group_totals(each, kind, 3)
-    most = int(region.max()) + 1
-    alone = wl_saliency.over_maps(wl_saliency.occlude_groups, model, maps, output, each={"groups": region}, number=most)
-    grouped[name, "single"] = np.abs(wl_saliency.group_totals(alone, region, most)[:, 1:]).max(axis=1)
-    grouped[name, "complete"] = wl_saliency.completeness(
-        wl_saliency.over_maps(wl_saliency.shapley, model, maps, output, each={"groups": kind}, number=3),
-        model,
-        maps,
-        output,
-    )
+def add(method, kind, groups, number):
+    """What groups of pixels add to S8: pixel by pixel, and summed [map, group]."""
+    maps, network = shown[kind][:n_few], networks[kind][0]
+    named = {"groups": groups}
+    each = saliency.over_maps(method, network, maps, s_8, each=named, number=number)
+    return each, saliency.group_totals(each, groups, number)
+
+
+# %% [markdown]
+# The pixels of the rest, of peaks and of voids are groups 0, 1 and 2; connected regions are counted the same way, with
+# the rest as region 0.
+
+# %%
+effects, largest, complete = {}, {}, {}
+for kind in networks:
+    maps, network = shown[kind][:n_few], networks[kind][0]
+    low, high = -sigma[kind], 2 * sigma[kind]
+    region, group = saliency.regions(maps, low=low, high=high)
+    each, effects[f"{kind}, Shapley"] = add(saliency.shapley, kind, group, 3)
+    complete[kind] = saliency.completeness(each, network, maps, s_8)
+    covered = f"{kind}, one covered"
+    _, effects[covered] = add(saliency.occlude_groups, kind, group, 3)
+    number = int(region.max()) + 1
+    _, alone = add(saliency.occlude_groups, kind, region, number)
+    largest[covered] = np.abs(alone[:, 1:]).max(axis=1)
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
-rows = ["| $S_8$ above an empty map | peaks | voids | the rest | sum | largest region |", "|---|---|---|---|---|---|"]
-for name in networks:
-    for number_of, words in (("shapley", "Shapley"), ("covered", "one covered")):
-        values = grouped[name, number_of][:, [1, 2, 0]]
-        error = values.std(0, ddof=1) / np.sqrt(n_few)
-        cells = [f"{v:+.3f} ± {e:.3f}" for v, e in zip(values.mean(0), error, strict=True)]
-        last = f"{grouped[name, 'single'].mean():.3f}" if number_of == "covered" else "–"
-        rows.append(f"| {name}, {words} | " + " | ".join(cells) + f" | {values.sum(1).mean():+.3f} | {last} |")
-Markdown("\n".join(rows))
+groups = {1: "peaks", 2: "voids", 0: "the rest"}
+Markdown(saliency.effect_table(effects, groups, largest))
 
 # %% [markdown]
 # ## A network of your own
@@ -510,25 +535,67 @@ Markdown("\n".join(rows))
 # that; relevance walks the layers of an `eqx.nn.Sequential`, and `saliency.register` gives a layer of yours a rule.
 
 # %%
-keys = jax.random.split(random.key(seed, "own"), 2)
+import equinox as eqx
+
+first, last = jax.random.split(random.key(seed, "own"), 2)
 yours = eqx.nn.Sequential(
     [
-        eqx.nn.Conv2d(1, 4, 3, key=keys[0]),
+        eqx.nn.Conv2d(1, 4, 3, key=first),
         eqx.nn.Lambda(jax.nn.relu),
         eqx.nn.AdaptiveAvgPool2d(1),
         eqx.nn.Lambda(jax.numpy.ravel),
-        eqx.nn.Linear(4, 2, key=keys[1]),
+        eqx.nn.Linear(4, 2, key=last),
     ]
 )
-wl_saliency.register(eqx.nn.AdaptiveAvgPool2d, "average")
-yours = wl_saliency.without_biases(yours)  # biases would take part of the relevance
-one_map = few[0] / sigma["noisy"]
-relevance = wl_saliency.over_maps(wl_saliency.lrp, yours, one_map[None], 0)
-conserved = float(wl_saliency.completeness(relevance, yours, one_map[None], 0)[0])
-print(f"relevance of {relevance[0].shape}, sum over the output without biases {conserved:.3f}")
+saliency.register(eqx.nn.AdaptiveAvgPool2d, "average")
+yours = saliency.without_biases(yours)  # biases would take part of the relevance
+
+# %%
+maps = few[:1] / sigma["noisy"]
+relevance = saliency.over_maps(saliency.lrp, yours, maps, 0)
+conserved = float(saliency.completeness(relevance, yours, maps, 0)[0])
+over = "sum over the output without biases"
+print(f"relevance of {relevance[0].shape}, {over} {conserved:.3f}")
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-glue("saliency-cost", str(store.cost()), display=False)
+from myst_nb import glue
+
+number = {(one.method, one.detector): one.value for one in findings}
+unmoved = [name for name in falls if number[name, "top layer"] > 0.8]
+honest = [name for name, failed in failures.items() if not failed]
+crossed = by_method["noisy", "input x gradient", "destroyed"].share[0]
+numbers = {
+    "cost": store.cost(),
+    "seeds": "one network of each kind",
+    "unmoved": ", ".join(unmoved) or "none",
+    "honest": ", ".join(honest) or "none",
+    "input-alone": f"{input_alone:.2f}",
+    "gradient-top": f"{number['gradient', 'top layer']:.2f}",
+    "gradient-all": f"{number['gradient', 'all layers']:.2f}",
+    "product-all": f"{number['input x gradient', 'all layers']:.2f}",
+    "noisy-destroyed": f"{100 * crossed:.0f} %",
+}
+if n_seeds > 1:
+    numbers["seeds"] = f"{n_seeds} networks of each kind"
+for kind in networks:
+    value, error = extreme[kind]
+    numbers[f"r2-{kind}"] = f"{r2[kind]:.2f}"
+    numbers[f"extreme-{kind}"] = f"{value:.2f} ± {error:.2f}"
+for name, one in (("voids", voids), ("peaks", peaks)):
+    digits = 0 if one.pixels > 0.01 else 2
+    numbers[name] = f"{100 * one.mean:.0f} ± {100 * one.error:.0f}"
+    numbers[f"{name}-pixels"] = f"{100 * one.pixels:.{digits}f}"
+    numbers[f"{name}-terms"] = ", ".join(f"{100 * term:.1f}" for term in one.terms)
+    numbers[f"{name}-omega"] = f"{100 * one.each[0]:.0f}"
+    numbers[f"{name}-sigma"] = f"{100 * one.each[1]:.0f}"
+for name in ("input x gradient", "integrated gradients", "occlusion"):
+    both = [100 * by_method["noisy", name, label].share[0] for label in parameters]
+    short = "product" if name == "input x gradient" else name.split()[0]
+    numbers[f"noisy-{short}"] = f"{both[0]:.0f} and {both[1]:.0f} %"
+for name, text in resolved.items():
+    numbers[f"resolved-{name}"] = text
+for name, text in numbers.items():
+    glue(f"saliency-{name}", str(text), display=False)
 
 # %% [markdown]
 # ## What to notice
@@ -582,13 +649,15 @@ glue("saliency-cost", str(store.cost()), display=False)
 # ````
 
 # %%
-if network_page["steps"] >= 400 and 0 < survey["sigma_e"] ** 2 / survey["n_gal"] <= 0.4**2 / 30:
-    assert r2["noiseless"] > r2["noisy"] > 0.5, "noise must cost something, and leave something"
+noise_level = survey.sigma_e**2 / survey.n_gal
+if recipe["training"].steps >= 400 and 0 < noise_level <= 0.4**2 / 30:
+    assert r2["noiseless"] > r2["noisy"] > 0.5, "noise costs, and leaves something"
 for one in shares.values():
-    assert abs(one["share"].sum() - 1) < 1e-6, "every pixel lies in one range"
-assert number["gradient", "all layers"] < 0.5, "the gradient must notice that the network is gone"
-assert number["gradient", "linear model"] < 1e-4 and number["deep Taylor", "linear model"] > 0.02
-assert number["integrated gradients", "sum"] < 0.02, "integrated gradients must be complete"
-for name in networks:
-    assert np.allclose(grouped[name, "complete"], 1, rtol=2e-2), "Shapley values must sum to the rise"
+    assert abs(one.share.sum() - 1) < 1e-6, "every pixel lies in one range"
+assert number["gradient", "all layers"] < 0.5, "the gradient must notice"
+assert number["gradient", "linear model"] < 1e-4
+assert number["deep Taylor", "linear model"] > 0.02
+assert number["integrated gradients", "sum"] < 0.02, "they must be complete"
+for one in complete.values():
+    assert np.allclose(one, 1, rtol=2e-2), "Shapley values must sum to the rise"
 assert abs(conserved - 1) < 1e-3, "without biases relevance is conserved"

@@ -47,33 +47,13 @@ n_draws = 8  # bootstrap draws; 2 <= n_draws
 seed = 5  # of noise, weights and draws; 0 <= seed
 
 # %% tags=["hide-input"]
-from functools import partial
-
-import numpy as np
-from matplotlib import pyplot as plt
 from myst_nb import glue
 
-from wlbook import pipeline, saliency, statistics
-from wlbook.common import random
-from wlbook.common.degradation_names import GRAMMAR
-from wlbook.common.progress import note
-from wlbook.common.threads import two_at_a_time
-from wlbook.degradation import amortised, ell_from_length, lens_redshifts, parse
-from wlbook.degradation import summary_networks as small
-from wlbook.figures import degradation
-from wlbook.figures.style import map_panels, use_style
-from wlbook.inference import figure_of_merit
-from wlbook.network import architectures, calibration, trainer, training, training_set
-from wlbook.pipeline import Work
-from wlbook.runner import chapters, claims
+from wlbook.figures.style import use_style
 from wlbook.runner.store import Store
-from wlbook.simulation import cosmology, dataset, survey
 
 use_style()
 store = Store()
-side = chapters.parameters("01_data")["side"]
-data = pipeline.maps(store)
-pixel, bins = data.attrs["pixel"] * coarsen, data.sizes["bin"]
 
 # %% [markdown]
 # ## Name what is taken away
@@ -83,6 +63,8 @@ pixel, bins = data.attrs["pixel"] * coarsen, data.sizes["bin"]
 # The list `degradations` above is all you need to change; a word that is not understood gets an answer in a second.
 
 # %%
+from wlbook.common.degradation_names import GRAMMAR
+
 print(GRAMMAR.replace(", ", "\n  "))
 
 # %% [markdown]
@@ -92,9 +74,12 @@ print(GRAMMAR.replace(", ", "\n  "))
 # The scales that paper B points at, 8 and 12 Mpc/h, are these multipoles:
 
 # %%
-lenses = lens_redshifts(data.attrs["source_redshift"])
+from wlbook import degradation, pipeline
+
+data = pipeline.maps(store)
+lenses = tuple(degradation.lens_redshifts(data.attrs["source_redshift"]))
 for redshift in sorted({0.3, 0.5, *(round(z, 2) for z in lenses)}):
-    low, high = (ell_from_length(length, redshift) for length in (12.0, 8.0))
+    low, high = (degradation.ell_from_length(r, redshift) for r in (12.0, 8.0))
     print(f"z = {redshift}: 8-12 Mpc/h is ell = {low:.0f} to {high:.0f}")
 
 # %% [markdown]
@@ -107,46 +92,56 @@ for redshift in sorted({0.3, 0.5, *(round(z, 2) for z in lenses)}):
 # degraded and the noise comes after. Below are the power spectra before smoothing, a mean over the {term}`fiducial` maps.
 
 # %%
-specifications = ["none", *degradations]
-extra = survey.shape_noise_sigma(n_gal, pixel, sigma_e) if noise == "last" else 0.0
-observation = {"n_gal": n_gal, "sigma_e": sigma_e if noise == "first" else 0.0}
+from wlbook.simulation import Survey, shape_noise_sigma
+
+side, bins = float(data.attrs["side"]), data.sizes["bin"]
+pixel = data.attrs["pixel"] * coarsen
+after = shape_noise_sigma(n_gal, pixel, sigma_e) if noise == "last" else 0.0
+survey = Survey(n_gal, sigma_e if noise == "first" else 0.0, smoothing)
 
 
 def transform(spec):
-    """The degradation, with the noise behind it if that is the order."""
-    steps = [spec] * (spec != "none") + [f"add_noise:{extra}"] * (extra > 0)
-    return parse("+".join(steps or ["none"]), side=side, redshifts=lenses)
+    """The degradation of that name, with the noise behind it if that is the order."""
+    steps = [spec] * (spec != "none") + [f"add_noise:{after}"] * (after > 0)
+    return degradation.parse("+".join(steps or ["none"]), side=side, redshifts=lenses)
 
+
+transforms = {spec: transform(spec) for spec in ["none", *degradations]}
 
 # %%
+from functools import partial
+
+import numpy as np
+
+from wlbook.common import random
+from wlbook.simulation import dataset, observe
+
 kappa = dataset.select(data, "fiducial")["kappa"].values
-look = partial(
-    survey.observe_degraded, key=random.key(seed, "shown"), pixel=data.attrs["pixel"], factor=coarsen, **observation
-)
-seen = {spec: np.asarray(look(kappa, smoothing=0.0, transform=transform(spec))) for spec in specifications}
+key = random.key(seed, "shown")
+look = partial(observe, pixel=data.attrs["pixel"], factor=coarsen, key=key)
+rough = Survey(survey.n_gal, survey.sigma_e, smoothing=0.0)
+seen = {}
+for spec, taken in transforms.items():
+    seen[spec] = np.asarray(look(kappa, rough, transform=taken))
+
+# %%
+from wlbook import statistics
+
 fundamental, nyquist = 360 / side, 180 * 60 / pixel
 ell_edges = np.geomspace(0.99 * fundamental, nyquist, 11).tolist()
-spectra = {
-    spec: np.asarray(statistics.power_spectrum(images, side=side, ell_edges=ell_edges))[:, 0].mean(0)
-    for spec, images in seen.items()
-}
+spectra = {}
 for spec, images in seen.items():
+    power = statistics.power_spectrum(images, side=side, ell_edges=ell_edges)
+    spectra[spec] = np.asarray(power)[:, 0].mean(0)
     if images.std((-2, -1)).max() < 1e-3 * seen["none"].std():
-        print(f"{spec} leaves the mean of each map and nothing else: the longest wave is ell = {fundamental:.0f}")
+        print(f"{spec} leaves the mean of each map and nothing else:", end=" ")
+        print(f"the longest wave is ell = {fundamental:.0f}")
 
 # %% mystnb={"image": {"alt": "Power spectra of the degraded maps against multipole, the undegraded maps in grey behind them."}, "figure": {"name": "fig-degradation-spectra", "caption": "Power spectra of noisy maps after each degradation, before smoothing (first bin); the thick grey line is the reference. Filters cut, random phases leave everything, shuffling makes the spectrum flat. The dotted line marks the largest multipole that the simulation is trusted to."}}
-figure, axis = plt.subplots()
-middle = np.sqrt(np.multiply(ell_edges[1:], ell_edges[:-1]))
-axis.loglog(middle, spectra["none"], color="0.75", linewidth=7, label="reference")
-for number, spec in enumerate(degradations):
-    kept = np.where(spectra[spec] > 1e-4 * spectra["none"], spectra[spec], np.nan)
-    style = {"marker": "osD^vP*X"[number % 8], "linestyle": ("-", "--", "-.", ":")[number % 4], "markersize": 5}
-    _ = axis.loglog(middle, kept, label=degradation.named(spec), **style)
-axis.axvline(data.attrs["trusted_ell"], color="k", linestyle=":", linewidth=1)
-axis.set_xticks([200, 500, 1000], ["200", "500", "1000"])
-axis.minorticks_off()
-axis.set(xlabel=r"multipole $\ell$", ylabel=r"$C_\ell$ [sr]", ylim=(0.05 * spectra["none"].min(), None))
-_ = axis.legend(fontsize="small")
+from wlbook import figures
+
+trusted = data.attrs["trusted_ell"]
+_ = figures.degradation.spectra(spectra, ell_edges, trusted=trusted)
 
 # %% [markdown]
 # ## Three ways to ask, and two checks
@@ -169,68 +164,56 @@ _ = axis.legend(fontsize="small")
 # know; on shuffled maps the second does. A network that does better is wrong.
 
 # %%
-observation["smoothing"] = smoothing
-shape = {"width": width, "ramps": heights}
-common = {"data": data, "batch": batch, "learning_rate": learning_rate, "coarsen": coarsen, **observation}
-one = common | shape | {"steps": amortised_steps, "seed": seed, "noise_after": extra}
-wanted = {("amortised", "all", 0): Work(amortised.fit, one, amortised_steps)}
-for spec in specifications:
-    for number in range(n_seeds + (spec == "none")):
-        inputs = common | shape | {"steps": steps, "seed": seed + number, "transform": transform(spec)}
-        wanted["retrained", spec, number] = Work(training.fit, inputs, steps)
+from wlbook.experiments import Experiment
+from wlbook.network import Architecture, Training
 
-# %%
-twin = {"data": data, "coarsen": coarsen, "seed": seed, "steps": 3 * steps, "batch": batch}
-exact = ["none", *({"randomize_phases"} & set(degradations))]
-for spec in specifications if twins == "all" else exact:
-    inputs = twin | observation | {"kind": "spectra", "transform": transform(spec)}
-    wanted["spectra twin", spec, 0] = Work(small.fit, inputs, 0)
-bare = observation | {"smoothing": 0.0}  # smoothing a shuffled map mixes its pixels; it can be undone, not counted
-wanted["histogram twin", "none", 0] = Work(
-    small.fit, twin | bare | {"kind": "histogram", "transform": transform("none")}, 0
+experiment = Experiment(
+    survey=survey,
+    architecture=Architecture("Compact", {"width": width, "ramps": heights}),
+    training=Training(steps, batch, learning_rate, coarsen=coarsen),
+    noise_after=after,
+    redshifts=lenses,
+    seed=seed,
 )
 
 # %% [markdown]
-# Before anything starts, a few steps are measured, and the time the rest will take is told.
+# Now all of them are trained, two side by side, unless the {term}`store` holds them: `training.fit` once for each
+# degradation, `amortised.fit` once for all, `summary_networks.fit` for the twins. Before anything starts, a few steps are
+# measured, and the time the rest will take is told.
 
 # %% tags=["nbval-ignore-output"]
-taught = training_set.lesson(data, coarsen=coarsen, **observation)
-fresh = architectures.make("Compact", bins=bins, **shape, key=random.key(seed, "price"))
-step = partial(
-    trainer.step_seconds, fresh, partial(taught.look, transform=transform("none")), taught.kappa, batch=batch
+from wlbook import experiments
+
+networks = experiments.degraded(
+    store,
+    data,
+    experiment,
+    transforms,
+    amortised_steps=amortised_steps,
+    n_seeds=n_seeds,
+    twins=twins,
 )
-line = pipeline.training_cost(store, list(wanted.values()), step, side_by_side=2)
-note(line)
-print(line)
 
 # %% [markdown]
-# Two networks train side by side. Each then answers for every map of the {term}`test split <split>`: boxes it never saw,
-# degraded as its training maps were.
+# Each then answers for every map of the {term}`test split <split>`: boxes it never saw, degraded as its training maps
+# were.
 
 # %%
-results = two_at_a_time(lambda work: store.make(work.function, **work.inputs), wanted.values())
-made = dict(zip(wanted, results, strict=True))
 test = dataset.select(data, "test")
-asked = {"kappa": test["kappa"].values, "side": side, "seed": seed}
-
-
-def answers(which):
-    """What a network says about the test maps, degraded as the maps it learnt from."""
-    way, spec, _ = which
-    trained = made[which] if way == "retrained" else made[which].trained
-    shown = bare if way == "histogram twin" else observation
-    return store.make(training.predictions, trained=trained, copies=1, transform=transform(spec), **asked, **shown)
-
-
-single = [which for which in wanted if which[0] != "amortised"]
-predicted = dict(zip(single, two_at_a_time(answers, single), strict=True))
+ask = partial(
+    experiments.answers,
+    store,
+    kappa=test["kappa"].values,
+    experiment=experiment,
+    side=side,
+)
+predicted = ask(networks)
 
 # %% [markdown]
 # The amortised network is asked for a ladder of cuts, for low, middle and high {term}`kappa` and their pairs, and for
 # everything on the list that it knows.
 
 # %%
-every = made["amortised", "all", 0]
 cuts = np.geomspace(2 * fundamental, nyquist, n_cuts).round().tolist()
 filters = {way: [f"{way}_pass:{cut:.0f}" for cut in cuts] for way in ("low", "high")}
 pieces = {
@@ -241,20 +224,21 @@ pieces = {
     "keep_kappa:-1:inf": "middle, high",
     "remove_kappa:-1:1": "low, high",
 }
-known = [spec for spec in specifications if every.ladder.holds(spec, tuple(lenses))]
+one_for_all = networks["amortised", "all", 0]
+family = one_for_all.network.family
+known = [spec for spec in transforms if family.holds(spec, lenses)]
 also = ["shuffle_pixels", "randomize_phases", *(["sum_bins"] if bins > 1 else [])]
-ladder = list(dict.fromkeys(["none", *known, *filters["low"], *filters["high"], *pieces, *also]))
-told = asked | observation | {"noise_after": extra, "redshifts": lenses}
-for spec, values in zip(ladder, store.make(amortised.predictions, amortised=every, specs=ladder, **told), strict=True):
-    predicted["amortised", spec, 0] = values
+everything = [*known, *filters["low"], *filters["high"], *pieces, *also]
+ladder = list(dict.fromkeys(["none", *everything]))  # each once
+predicted |= ask({("amortised", "all", 0): one_for_all}, ladder=ladder)
 
 # %%
-for spec in [spec for spec in known if spec != "none"][:n_tuned]:
-    settings = observation | {"noise_after": extra, "redshifts": lenses, "steps": tuning_steps, "batch": batch}
-    inputs = {"amortised": every, "data": data, "spec": spec, "seed": seed, "learning_rate": learning_rate / 5}
-    wanted["tuned", spec, 0] = Work(amortised.tuned, inputs | settings, tuning_steps)
-    further = store.make(amortised.tuned, **wanted["tuned", spec, 0].inputs)
-    predicted["tuned", spec, 0] = store.make(amortised.predictions, amortised=further, specs=[spec], **told)[0]
+further = Training(tuning_steps, batch, learning_rate / 5)
+chosen = [spec for spec in known if spec != "none"][:n_tuned]
+start = one_for_all.network
+tuned = experiments.tuned(store, data, experiment, start, chosen, further)
+networks |= tuned
+predicted |= ask(tuned)
 
 # %% [markdown]
 # ## Weigh what is left
@@ -267,18 +251,20 @@ for spec in [spec for spec in known if spec != "none"][:n_tuned]:
 #
 # Errors come from drawing again, the same draw for all networks: the maps of each model, and the *boxes*. Each model has one test
 # {term}`box`, and how far its mean lies from the smooth fit is mostly that box's own structure. A draw hands these
-# distances to other models. To this comes the scatter between networks that differ by their seed only, widened by
+# distances, in units of the scatter from map to map, to other models. To this comes the scatter between networks that differ by their seed only, widened by
 # Student's factor for how few of them there are.
 
 # %%
-models, order = figure_of_merit.by_model(test)
-vectors = {which: values[order] for which, values in predicted.items()}
-weighed = figure_of_merit.measured(models, vectors, n_fields=n_fields, repeats=n_draws, seed=seed)
+from wlbook import inference
+from wlbook.inference import figure_of_merit
+
+models, of_model = inference.by_model(test)
+vectors = {which: answers[of_model] for which, answers in predicted.items()}
+drawing = {"n_fields": n_fields, "repeats": n_draws, "seed": seed}
+weighed = figure_of_merit.measured(models, vectors, **drawing)
 scatter, _ = figure_of_merit.seed_scatter(weighed)
-ways = list(dict.fromkeys(which[0] for which in weighed))
-left = {way: figure_of_merit.relative(weighed, way) for way in ways if way != "amortised"}
-left["amortised"] = figure_of_merit.relative(weighed, "amortised", ("amortised", "none"))
-left = {way: left[way] for way in degradation.WAYS if way in left}
+left = figure_of_merit.by_way(weighed)
+retrained, amortised = left["retrained"], left["amortised"]
 
 # %% [markdown]
 # A region that reaches the edge of the design ends there because we simulated nothing beyond. Its area is then a lower limit,
@@ -290,22 +276,15 @@ left = {way: left[way] for way in degradation.WAYS if way in left}
 # One map of the observed sky under every degradation, as the network sees it, and what it is still worth.
 
 # %% mystnb={"image": {"alt": "The same noisy convergence map under each degradation, with its figure of merit relative to the reference below each panel."}, "figure": {"name": "fig-degradation-maps", "caption": "One fiducial map as each network sees it: noisy, degraded, smoothed (first bin). Below each panel: the figure of merit and the precision of S8 that are left, relative to the reference, retrained."}}
-images = [survey.smooth(seen[spec][0, 0], smoothing, pixel) for spec in specifications]
-retrained = left["retrained"]
+from wlbook.simulation import smooth
 
-
-def below(spec):
-    """What is left, in two lines."""
-    pairs = zip(retrained[spec].value, retrained[spec].error, strict=True)
-    area, precision = (f"{value:.2f}" + f" ± {error:.2f}" * (spec != "none") for value, error in pairs)
-    return f"merit {area}\nprecision of $S_8$ {precision}"
-
-
-titles = [degradation.named(spec) for spec in specifications]
-_ = map_panels(images, titles, side=side, columns=3, below=[below(spec) for spec in specifications])
+images = [smooth(seen[spec][0, 0], smoothing, pixel) for spec in transforms]
+titles = [figures.degradation.named(spec) for spec in transforms]
+below = [figures.degradation.below(retrained[spec]) for spec in transforms]
+_ = figures.map_panels(images, titles, side=side, columns=3, below=below)
 
 # %% mystnb={"image": {"alt": "Relative figure of merit and relative precision of S8 for each degradation, retrained, amortised, tuned and for the twins, with error bars, against the reference at one."}, "figure": {"name": "fig-degradation-merits", "caption": "What is left, relative to the reference: figure of merit (left) and precision of S8 (right). Error bars: maps, boxes and the scatter between networks. Small marks are single networks, the grey band is how far two trainings of the reference lie apart. Open symbols: a credible region reaches the edge of the design, and the ratio is drawn towards one. Twins are measured against the retrained reference, the amortised network against itself."}}
-_ = degradation.merits(left, specifications, scatter)
+_ = figures.degradation.merits(left, list(transforms), scatter)
 
 # %% [markdown]
 # ## Do the three ways agree?
@@ -315,12 +294,11 @@ _ = degradation.merits(left, specifications, scatter)
 
 # %% tags=["nbval-ignore-output"]
 agreement = {}
-for way in ("amortised", "tuned"):
-    for spec in [spec for spec in degradations if spec in left.get(way, {})]:
-        agreement[way, spec] = figure_of_merit.tension(left[way][spec], retrained[spec])
-        pair = [f"{left[way][spec].value[n]:.2f} and {retrained[spec].value[n]:.2f}" for n in (0, 1)]
-        apart = [f"{value:.1f}" for value in agreement[way, spec]]
-        print(f"{way:10} {spec:18} {pair[0]} ({apart[0]} errors), {pair[1]} ({apart[1]} errors)")
+for way in [way for way in ("amortised", "tuned") if way in left]:
+    for spec in [spec for spec in degradations if spec in left[way]]:
+        pair = left[way][spec], retrained[spec]
+        agreement[way, spec] = figure_of_merit.tension(*pair)
+        print(f"{way:10} {spec:18} {figure_of_merit.compared(*pair)}")
 
 # %% tags=["nbval-ignore-output"]
 checks = {}
@@ -329,19 +307,20 @@ for kind, spec, same in (
     ("histogram twin", "none", "shuffle_pixels"),
 ):
     if same in retrained and spec in left[kind]:
-        checks[kind] = figure_of_merit.tension(left[kind][spec], retrained[same])
-        pair = [f"{left[kind][spec].value[n]:.2f} and {retrained[same].value[n]:.2f}" for n in (0, 1)]
-        print(f"{kind} and retrained {same}: {pair[0]}, {pair[1]}; {checks[kind].round(1)} errors apart")
+        pair = left[kind][spec], retrained[same]
+        checks[kind] = figure_of_merit.tension(*pair)
+        print(f"{kind} and retrained {same}: {figure_of_merit.compared(*pair)}")
 
 # %% [markdown]
 # The price of the three ways, as this run or an earlier one paid it:
 
 # %% tags=["nbval-ignore-output"]
-paid = {which: pipeline.seconds(store, work) or 0.0 for which, work in wanted.items()}
-for way, points in {"retrained": len(specifications), "amortised": len(ladder), "tuned": n_tuned}.items():
-    trained = [seconds for which, seconds in paid.items() if which[0] == way]
-    if trained:
-        print(f"{way:10} {points:3} degradations  {sum(trained):6.0f} s  {sum(trained) / points:5.1f} s each")
+points = {"retrained": len(transforms), "amortised": len(ladder), "tuned": n_tuned}
+for way, number in points.items():
+    paid = sum(one.seconds for which, one in networks.items() if which[0] == way)
+    if way in left:
+        each = paid / number
+        print(f"{way:10} {number:3} degradations  {paid:6.0f} s  {each:5.1f} s each")
 
 # %% [markdown]
 # ## Information against scale
@@ -352,14 +331,15 @@ for way, points in {"retrained": len(specifications), "amortised": len(ladder), 
 # %% mystnb={"image": {"alt": "Information left against the cut of a low pass and a high pass, and its derivative, with the border of non-linear scales."}, "figure": {"name": "fig-degradation-scales", "caption": "Left: what is left of the figure of merit (above) and of the precision of S8 (below) when scales beyond the cut are removed; large open circles are retrained. Right: what is gained per e-fold of scale. Dashed: the border of linear and non-linear structures at the lenses. Dotted: the simulation is trusted up to here."}}
 redshift = float(np.mean(lenses))
 nonlinear = figure_of_merit.nonlinear_ell(redshift)
-length = ell_from_length(1.0, redshift)
-lines, marks = {}, {}
+length = degradation.ell_from_length(1.0, redshift)
+curves, marks = {}, {}
 for way, specs in filters.items():
-    lines[f"{way} pass"] = cuts, [left["amortised"][spec] for spec in specs]
+    curves[f"{way} pass"] = cuts, [amortised[spec] for spec in specs]
     mine = [spec for spec in known if spec.startswith(f"{way}_pass")]
-    at = [float(every.ladder.read(spec, tuple(lenses)).first[0]) for spec in mine]
+    at = [float(family.read(spec, lenses).first[0]) for spec in mine]
     marks[f"{way} pass"] = at, [retrained[spec] for spec in mine]
-_ = degradation.scales(lines, marks, length=length, nonlinear=nonlinear, trusted=data.attrs["trusted_ell"])
+borders = {"length": length, "nonlinear": nonlinear, "trusted": trusted}
+_ = figures.degradation.scales(curves, marks, **borders)
 
 # %% [markdown]
 # At the lenses, structures become non-linear at $\ell =$ {glue:text}`degradation-nonlinear`, a wavelength of
@@ -371,7 +351,8 @@ _ = degradation.scales(lines, marks, length=length, nonlinear=nonlinear, trusted
 # Three ranges of {term}`kappa`, cut at one standard deviation of the noisy map, alone and in pairs.
 
 # %% mystnb={"image": {"alt": "What is left when only low, middle or high kappa, or two of them, are kept."}, "figure": {"name": "fig-degradation-heights", "caption": "What is left when only these heights are kept: low is below -1, middle within 1, high above 1 standard deviation of the map."}}
-_ = degradation.heights({way: left[way] for way in ("amortised", "retrained")}, pieces)
+shown = {way: left[way] for way in ("amortised", "retrained")}
+_ = figures.degradation.heights(shown, pieces)
 
 # %% [markdown]
 # ## Shares
@@ -380,14 +361,19 @@ _ = degradation.heights({way: left[way] for way in ("amortised", "retrained")}, 
 # against full. The *redshift share*: summed bins against single ones.
 
 # %% tags=["nbval-ignore-output"]
-named = {"randomize_phases": "Gaussian share", "shuffle_pixels": "one-point share", "sum_bins": "without redshifts"}
+named = {
+    "randomize_phases": "Gaussian share",
+    "shuffle_pixels": "one-point share",
+    "sum_bins": "without redshifts",
+}
 for spec, name in named.items():
     for way in [way for way in ("retrained", "amortised") if spec in left[way]]:
-        parts = zip(left[way][spec].value, left[way][spec].error, strict=True)
-        area, precision = (f"{value:.2f} ± {error:.2f}" for value, error in parts)
+        one = left[way][spec]
+        area, precision = map("{:.2f} ± {:.2f}".format, one.value, one.error)
         print(f"{name:18} {way:10} merit {area}, precision of S8 {precision}")
 if bins == 1:
-    print("without redshifts: not tested in this run, its maps have one bin (01_data.sources)")
+    print("without redshifts: not tested in this run, its maps have one bin", end=" ")
+    print("(01_data.sources)")
 
 # %% [markdown]
 # ## Attribution and degradation, on the same pixels
@@ -397,22 +383,38 @@ if bins == 1:
 # $S_8$, and about the same heights.
 
 # %%
-shown = np.asarray(look(kappa[:64], smoothing=smoothing, transform=transform("none")))
-half = np.array([0.5 * cosmology.FIDUCIAL[1] / cosmology.FIDUCIAL[0], 1.0])  # the direction of S8, up to a factor
-gradient = saliency.over_maps(saliency.gradient, made["retrained", "none", 0], shown, half)
-edges = shown.mean() + shown.std() * np.array([-np.inf, -1, 1, np.inf])
-share, area = saliency.attribution_share(gradient, shown, edges)
-alone = [left["amortised"][spec] for spec in ("keep_kappa:-inf:-1", "keep_kappa:-1:1", "keep_kappa:1:inf")]
-without = [left["amortised"][spec] for spec in ("keep_kappa:-1:inf", "remove_kappa:-1:1", "keep_kappa:-inf:1")]
+from wlbook import saliency
+from wlbook.simulation import FIDUCIAL
+
+maps = np.asarray(look(kappa[:64], survey, transform=transforms["none"]))
+toward_s8 = np.array([0.5 * FIDUCIAL[1] / FIDUCIAL[0], 1.0])  # up to a factor
+reference = networks["retrained", "none", 0].network
+gradient = saliency.over_maps(saliency.gradient, reference, maps, toward_s8)
+edges = maps.mean() + maps.std() * np.array([-np.inf, -1, 1, np.inf])
+share, pixels = saliency.attribution_share(gradient, maps, edges)
+
+
+# %%
+def precision(*specs):
+    """Precision of S8 that is left under each degradation, and its error."""
+    pairs = [(amortised[spec].value[1], amortised[spec].error[1]) for spec in specs]
+    return np.array(pairs).T
+
+
+low, middle, high = "keep_kappa:-inf:-1", "keep_kappa:-1:1", "keep_kappa:1:inf"
+no_low, no_middle = "keep_kappa:-1:inf", "remove_kappa:-1:1"
+no_high = "keep_kappa:-inf:1"
+alone, error_alone = precision(low, middle, high)
+without, error_without = precision(no_low, no_middle, no_high)
 bars = {
-    "share of pixels": (area.mean(0), np.zeros(3)),
+    "share of pixels": (pixels.mean(0), np.zeros(3)),
     "share of squared gradient": (share.mean(0), share.std(0) / np.sqrt(len(share))),
-    "precision when kept alone": tuple(np.array([(one.value[1], one.error[1]) for one in alone]).T),
-    "precision lost when removed": tuple(np.array([(1 - one.value[1], one.error[1]) for one in without]).T),
+    "precision when kept alone": (alone, error_alone),
+    "precision lost when removed": (1 - without, error_without),
 }
 
 # %% mystnb={"image": {"alt": "For low, middle and high kappa: share of pixels, share of squared gradient, precision when kept alone, precision lost when removed."}, "figure": {"name": "fig-degradation-attribution", "caption": "The same pixels, asked in four ways: how many they are, how much of the squared gradient of S8 they hold, what precision is left when only they are kept, and what is lost when only they are removed (amortised network)."}}
-_ = degradation.attribution(["low", "middle", "high"], bars)
+_ = figures.degradation.attribution(["low", "middle", "high"], bars)
 
 # %% [markdown]
 # The first two bars sum to one over the ranges, the last two need not. Ranges repeat each other: how strong the
@@ -421,56 +423,62 @@ _ = degradation.attribution(["low", "middle", "high"], bars)
 # small change. Nor does it know what another network would do if the pixels were gone.
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-glue("degradation-coarsen", f"{coarsen} pixels" if coarsen > 1 else "1 pixel", display=False)
-glue("degradation-cost", str(store.cost()), display=False)
-glue("degradation-scatter", f"{100 * scatter[0]:.0f} % and {100 * scatter[1]:.0f} %", display=False)
-limited = [which for which, one in weighed.items() if one["limited"]]
-glue("degradation-limited", f"{len(limited)} of {len(weighed)}", display=False)
-glue("degradation-fields", f"{n_fields:g}", display=False)
-glue("degradation-pixel", f"{pixel:.1f}", display=False)
-glue("degradation-trusted", f"{data.attrs['trusted_ell']:.0f}", display=False)
-glue("degradation-nonlinear", f"{nonlinear:.0f}", display=False)
-glue("degradation-border", f"{length / nonlinear:.0f}", display=False)
-middles, gained = figure_of_merit.slope(cuts, [one.value[1] for one in lines["low pass"][1]])
-glue("degradation-steepest", f"{middles[gained.argmax()]:.0f}", display=False)
-glue("degradation-steepest-length", f"{length / middles[gained.argmax()]:.0f}", display=False)
-said = np.sqrt(predicted["retrained", "none", 0][:, 0] / 0.3) * predicted["retrained", "none", 0][:, 1]
+from wlbook.network import calibration
+from wlbook.simulation import cosmology
+
 truth = cosmology.s_8(test["omega_m"].values, test["sigma_8"].values)
-glue("degradation-r2", f"{calibration.r_squared(truth, said):.2f}", display=False)
-twin_said = np.sqrt(predicted["spectra twin", "none", 0][:, 0] / 0.3) * predicted["spectra twin", "none", 0][:, 1]
-glue("degradation-r2-twin", f"{calibration.r_squared(truth, twin_said):.2f}", display=False)
-worst = max((values[1] for (way, _), values in agreement.items() if way == "amortised"), default=0.0)
-glue("degradation-apart", f"{worst:.1f}", display=False)
-glue("degradation-price", f"{paid['amortised', 'all', 0] / max(paid['retrained', 'none', 0], 0.1):.1f}", display=False)
-glue("degradation-points", f"{len(ladder)}", display=False)
-for kind in ("spectra twin", "histogram twin"):
-    text = f"{checks[kind][0]:.1f} and {checks[kind][1]:.1f}" if kind in checks else "not in this run"
-    glue(f"degradation-check-{kind.split()[0]}", text, display=False)
+
+
+def explained(way):
+    return calibration.r_squared(truth, cosmology.s_8(*predicted[way, "none", 0].T))
+
+
+in_scale = [amortised[spec].value[1] for spec in filters["low"]]
+middles, gained = figure_of_merit.slope(cuts, in_scale)
+steepest = middles[gained.argmax()]
+limited = sum(one["limited"] for one in weighed.values())
+apart = [values[1] for (way, _), values in agreement.items() if way == "amortised"]
+price = one_for_all.seconds / max(networks["retrained", "none", 0].seconds, 0.1)
+numbers = {
+    "coarsen": f"{coarsen} pixels" if coarsen > 1 else "1 pixel",
+    "cost": str(store.cost()),
+    "scatter": f"{100 * scatter[0]:.0f} % and {100 * scatter[1]:.0f} %",
+    "limited": f"{limited} of {len(weighed)}",
+    "fields": f"{n_fields:g}",
+    "pixel": f"{pixel:.1f}",
+    "trusted": f"{trusted:.0f}",
+    "nonlinear": f"{nonlinear:.0f}",
+    "border": f"{length / nonlinear:.0f}",
+    "steepest": f"{steepest:.0f}",
+    "steepest-length": f"{length / steepest:.0f}",
+    "r2": f"{explained('retrained'):.2f}",
+    "r2-twin": f"{explained('spectra twin'):.2f}",
+    "apart": f"{max(apart, default=0.0):.1f}",
+    "price": f"{price:.1f}",
+    "points": f"{len(ladder)}",
+    "check-spectra": "not in this run",
+    "check-histogram": "not in this run",
+}
+for kind, errors in checks.items():
+    numbers[f"check-{kind.split()[0]}"] = f"{errors[0]:.1f} and {errors[1]:.1f}"
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
-tests = {
-    "b1-non-gaussian": "randomize_phases",
-    "b2-scales": "low_pass:1000",
-    "b3-middle-kappa": "keep_kappa:-1:1",
-    "b4-sum-of-bins": "sum_bins",
-}
-found = {claim: (retrained[spec], retrained["none"]) for claim, spec in tests.items() if spec in retrained}
-if bins == 1:
-    found.pop("b4-sum-of-bins", None)
-if "shuffle_pixels" in retrained:
-    found["b5-shuffled-pixels"] = retrained["shuffle_pixels"], left["spectra twin"]["none"]
-trained = f"networks of {steps} steps, {n_seeds} for each degradation and {n_seeds + 1} for the reference"
-for claim in (*tests, "b5-shuffled-pixels"):
-    ours, verdict = "not tested in this run", "not tested"
-    if claim in found:
-        known_claim, ends = claims.load()[claim], any(one.limited for one in found[claim])
-        value, error, at_most = figure_of_merit.judged(*found[claim], low=known_claim.low, high=known_claim.high)
-        ours = f"{'at most ' * at_most}{value:.2f} ± {figure_of_merit.ratio(*found[claim])[1]:.2f}"
-        verdict = claims.verdict(known_claim, value, error)
-        detail = f"{'at most this; ' * at_most}{trained}" + "; regions end at the design's edge" * ends
-        claims.record(claim, value, error, detail=detail)
-    glue(f"degradation-{claim}", ours, display=False)
-    glue(f"degradation-{claim}-verdict", verdict, display=False)
+from wlbook.runner import claims
+
+book = claims.load()
+bands = {claim: (book[claim].low, book[claim].high) for claim in figure_of_merit.CLAIMS}
+ours = figure_of_merit.judged_claims(left, bands, bins=bins)
+counted = f"{n_seeds} for each degradation and {n_seeds + 1} for the reference"
+for claim in bands:
+    numbers[claim] = "not tested in this run"
+    numbers[f"{claim}-verdict"] = "not tested"
+for claim, one in ours.items():
+    numbers[claim] = one.text
+    numbers[f"{claim}-verdict"] = claims.verdict(book[claim], one.value, one.error)
+    detail = f"{one.remark}networks of {steps} steps, {counted}"
+    claims.record(claim, one.value, one.error, detail=detail)
+for name, text in numbers.items():
+    glue(f"degradation-{name}", text, display=False)
 
 # %% [markdown]
 # ## What to notice
@@ -584,9 +592,10 @@ if "randomize_phases" in spectra:
 if "shuffle_pixels" in spectra:
     flat = spectra["shuffle_pixels"]
     assert flat.max() / flat.min() < 1.5 < scale.max() / scale.min()
-for spec in set(degradations) & {"low_pass:1000", "high_pass:1000"} if noise == "first" else ():
-    kept = (np.array(ell_edges[1:]) <= 1000) if spec.startswith("low") else (np.array(ell_edges[:-1]) > 1000)
-    np.testing.assert_allclose(spectra[spec][kept], scale[kept], rtol=1e-4)
-assert (retrained["none"].value == 1).all() and (left["amortised"]["none"].value == 1).all()
+low_kept, high_kept = np.array(ell_edges[1:]) <= 1000, np.array(ell_edges[:-1]) > 1000
+for spec, kept in {"low_pass:1000": low_kept, "high_pass:1000": high_kept}.items():
+    if noise == "first" and spec in spectra:
+        np.testing.assert_allclose(spectra[spec][kept], scale[kept], rtol=1e-4)
+assert (retrained["none"].value == 1).all() and (amortised["none"].value == 1).all()
 assert all((one.value > 0).all() for cases in left.values() for one in cases.values())
 assert all(np.isfinite(values).all() for values in predicted.values())

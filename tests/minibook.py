@@ -20,7 +20,27 @@ HEADER = """# ---
 
 FILES = {
     "wlbook/simulation/__init__.py": "",
-    "wlbook/simulation/memory.py": "def reuse():\n    pass\n",
+    "wlbook/pipeline.py": """
+from collections import namedtuple
+
+from wlbook.runner.cache_keys import key_of
+from wlbook.simulation.boxes import simulate_box, specifications
+
+Simulation = namedtuple("Simulation", "inputs size")
+
+
+def simulations(parameters):
+    return [Simulation(box, 4096) for box in specifications(**parameters)]
+
+
+def simulation_key(store, simulation):
+    return key_of(store.describe(simulate_box, **simulation.inputs))
+
+
+def fill(store, wanted):
+    for one in wanted:
+        store.make(simulate_box, **one.inputs)
+""",
     "wlbook/simulation/boxes.py": """
 import os
 import time
@@ -34,10 +54,6 @@ def note(what):
 
 def specifications(*, n_models, seed):
     return [{"model": model, "seed": seed + model} for model in range(n_models)]
-
-
-def disk_need(boxes):
-    return 4096 * len(boxes)
 
 
 def simulate_box(*, model, seed):

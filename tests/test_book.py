@@ -9,6 +9,7 @@ from pathlib import Path
 import minibook
 import numpy as np
 import pytest
+import stage_table
 
 from wlbook.runner import chapters
 from wlbook.simulation import cosmology
@@ -44,6 +45,8 @@ def test_whole_book_builds_without_a_warning_and_then_rests(book):
     assert "wrote to stderr" not in printed, printed
     costs = json.loads((book / "build" / "tiny" / "costs.json").read_text())
     assert list(costs["pages"]) == chapters.names()
+    stored = {path.parts[-3] for path in (book / "build" / "store").glob("*/*/manifest.json")}
+    assert {name for name in stored if not name.startswith("page.")} <= set(stage_table.STAGES)
     assert "executed" not in minibook.wlbook(book, "build", "--profile", "tiny")
 
 

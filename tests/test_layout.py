@@ -13,7 +13,7 @@ FLOORS = (
     {"simulation", "runner"},
     {"statistics", "network", "inference"},
     {"saliency", "degradation", "figures"},
-    {"pipeline"},
+    {"pipeline", "experiments"},
     {"cli"},
 )
 FLOOR = {package: number for number, packages in enumerate(FLOORS, start=1) for package in packages}

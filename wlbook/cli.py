@@ -1,7 +1,6 @@
 """The command `wlbook`: build the book, run a page, ask why, fill the map store."""
 
 import contextlib
-import inspect
 import json
 import os
 import shutil
@@ -172,35 +171,30 @@ def simulate(
         if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
             raise ValueError(f"--shard {shard}: must be I/N with 1 <= I <= N")
         values = runs.resolve(profile, runs.overrides(settings or [], chapter="01_data"))["01_data"]
-        from wlbook.common.progress import progress
+        from wlbook import pipeline
         from wlbook.runner import pages
         from wlbook.runner.build import write_whole
-        from wlbook.runner.cache_keys import key_of
         from wlbook.runner.store import Store
-        from wlbook.simulation import boxes, memory
 
         if values.get("source", "simulate") != "simulate":
             raise ValueError(f'01_data.source = {values["source"]!r}: must be "simulate", there is nothing to make')
-        accepted = inspect.signature(boxes.specifications).parameters
-        every = boxes.specifications(**{name: value for name, value in values.items() if name in accepted})
+        every = pipeline.simulations(values)
         mine = every[int(part) - 1 :: int(parts)]
     with _work():
         os.environ["XLA_FLAGS"] = pages.xla_flags()  # a box is then the same, to the last bit, as a page makes it
         store = Store()
         store.check()
-        keys = [key_of(store.describe(boxes.simulate_box, **box)) for box in every]
+        keys = [pipeline.simulation_key(store, box) for box in every]
         there = {manifest["key"] for manifest in store.manifests()}
         missing = [box for box, key in zip(every, keys, strict=True) if box in mine and key not in there]
-        need, free = boxes.disk_need(missing), shutil.disk_usage(store.root).free
+        need, free = sum(box.size for box in missing), shutil.disk_usage(store.root).free
         print(f"{len(mine)} boxes, {len(missing)} of them to make")
         print(f"{need / 1e9:.2f} GB needed in {store.root}, {free / 1e9:.0f} GB free")
         if need > free:
             _fail(f"store = {store.root}: {need / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; set WLBOOK_STORE", 1)
         folder = runs.plan(profile, settings or []).folder
         write_whole(folder / "simulated.json", json.dumps(keys))
-        memory.reuse()
-        for box in progress(mine, "simulating", total=len(mine), unit="box"):
-            store.make(boxes.simulate_box, **box)
+        pipeline.fill(store, mine)
     print("done")
 
 

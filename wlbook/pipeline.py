@@ -1,77 +1,124 @@
-"""What one page makes and others use, and the store that keeps it: the only module that knows both.
+"""What one page makes and others use, and the store that keeps it: only this module and `experiments` know both.
 
 A page that calls these gets what the store holds under the parameters of this run, and makes what is missing: so every
 page also runs alone.
 """
 
-import inspect
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Num
 
+from wlbook.common.progress import progress
+from wlbook.common.threads import two_at_a_time
 from wlbook.degradation import grammar
 from wlbook.network import training
+from wlbook.network.architectures import Architecture
+from wlbook.network.configuration import Training
 from wlbook.network.estimators import Estimator
 from wlbook.runner import chapters
 from wlbook.runner.cache_keys import key_of
 from wlbook.runner.store import Store
-from wlbook.simulation.boxes import simulate_box, specifications
-from wlbook.simulation.maps import make
+from wlbook.simulation import boxes, memory, sources
+from wlbook.simulation import maps as simulated
+from wlbook.simulation.boxes import Box, Universe
+from wlbook.simulation.survey import Survey
 from wlbook.statistics import vectors
+from wlbook.statistics.vectors import Bins
+
+Name = TypeVar("Name")
 
 
-def _accepted_by(function, values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in inspect.signature(function).parameters if name in values}
+def _whole(result: Any) -> Any:
+    return result
 
 
-def maps(store: Store) -> xr.Dataset:
-    """Chapter 1's maps [map, bin, y, x], under the parameters that chapter has in this run."""
-    return make(**_accepted_by(make, chapters.parameters("01_data")), call=store.make)
-
-
-def network(store: Store, data: xr.Dataset, **changes: Any) -> Estimator:
-    """Chapter 3's network, trained on `data` with that chapter's parameters in this run, but for `changes`.
-
-    Args:
-        store: where the trained network is kept.
-        data: the maps, from `maps`.
-        changes: parameters of `training.fit` that differ from chapter 3's, such as `n_gal`.
-
-    Raises:
-        TypeError: a change that `training.fit` does not know.
-    """
-    settings = _accepted_by(training.fit, chapters.parameters("03_network")) | changes
-    return store.make(training.fit, data=data, **settings)
-
-
-def null_network(store: Store, data: xr.Dataset, **changes: Any) -> Estimator:
-    """The null: chapter 3's network, trained on Gaussian fields with the spectra of `data`, noise included.
-
-    Every map's phases are drawn anew at every step, so nothing but its power spectrum can be learnt. Ask it through
-    `gaussian` too, or show it what the other network sees and compare.
+def together(
+    store: Store,
+    function: Callable[..., Any],
+    wanted: Mapping[Name, Mapping[str, Any]],
+    *,
+    then: Callable[[Any], Any] = _whole,
+    **common: Any,
+) -> dict[Name, Any]:
+    """Results of one function for several inputs, by name; what the store lacks is made, two at a time.
 
     Args:
-        store: where the trained network is kept.
-        data: the maps, from `maps`.
-        changes: as in `network`.
+        store: where results are kept.
+        function: of a module.
+        wanted: its inputs, by the name of the result.
+        then: what is taken of each result; the rest of it leaves memory before the next but one is made.
+        common: inputs that all of them share, unless `wanted` says otherwise.
     """
-    return network(store, data, **{"transform": gaussian(data)} | changes)
+    made = two_at_a_time(lambda inputs: then(store.make(function, **{**common, **inputs})), wanted.values())
+    return dict(zip(wanted, made, strict=True))
 
 
-def gaussian(data: xr.Dataset) -> Callable[..., Any]:
-    """The degradation that turns observed maps into Gaussian fields with their spectra."""
-    return grammar.parse("randomize_phases", side=float(data.attrs["side"]))
+# Chapter 1: maps
 
 
-def coarser_maps(store: Store, *, boxes: int = 1) -> xr.Dataset | None:
+def box(parameters: Mapping[str, Any]) -> Box:
+    """The box that chapter 1's parameters describe."""
+    of_box = {field.name: parameters[field.name] for field in dataclasses.fields(Box) if field.name in parameters}
+    galaxies = sources.named(parameters["sources"], parameters["source_redshift"])
+    return Box(**{**of_box, "sources": galaxies})
+
+
+def universes(parameters: Mapping[str, Any]) -> list[Universe]:
+    """The universes that chapter 1's parameters ask for."""
+    names = ("n_models", "n_fiducial", "seed", "design", "n_second")
+    return boxes.universes(box(parameters), **{name: parameters[name] for name in names})
+
+
+def maps(store: Store, parameters: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """Chapter 1's maps [map, bin, y, x], simulated or fetched.
+
+    Args:
+        store: where they are kept.
+        parameters: of chapter 1; by default those it has in this run.
+    """
+    chosen = chapters.parameters("01_data") if parameters is None else parameters
+    if chosen["source"] != "simulate":
+        part = {name: chosen[name] for name in ("pixels", "n_maps")}
+        return simulated.fetch(chosen["source"], **part, bad=chosen["bad_files"], call=store.make)
+    return simulated.simulate(box(chosen), universes(chosen), call=store.make)
+
+
+class Simulation(NamedTuple):
+    """One box of chapter 1 as the store knows it: the inputs of its making, and the size of its maps [bytes]."""
+
+    inputs: dict[str, Any]
+    size: int
+
+
+def simulations(parameters: Mapping[str, Any]) -> list[Simulation]:
+    """All boxes that chapter 1's parameters ask for."""
+    chosen = box(parameters)
+    size = boxes.disk_need(chosen)
+    return [Simulation({"box": chosen, "universe": universe}, size) for universe in universes(parameters)]
+
+
+def simulation_key(store: Store, simulation: Simulation) -> str:
+    """Under which key the store keeps a box."""
+    return key_of(store.describe(boxes.simulate_box, **simulation.inputs))
+
+
+def fill(store: Store, wanted: Sequence[Simulation]) -> None:
+    """Simulate boxes that the store lacks, one after the other, under a bar."""
+    memory.reuse()
+    for one in progress(wanted, "simulating", total=len(wanted), unit="box"):
+        store.make(boxes.simulate_box, **one.inputs)
+
+
+def coarser_maps(store: Store, *, number: int = 1) -> xr.Dataset | None:
     """The first fiducial boxes of chapter 1 with half as many particles a side: the same waves, worse resolved.
 
     Args:
         store: where the maps are kept.
-        boxes: how many.
+        number: of boxes.
 
     Returns:
         Their maps in the order of chapter 1; None if that chapter's maps were not simulated here, or with fewer than 32
@@ -81,58 +128,124 @@ def coarser_maps(store: Store, *, boxes: int = 1) -> xr.Dataset | None:
     particles = parameters["particles"] // 4 * 2
     if parameters["source"] != "simulate" or particles < 16:
         return None
-    wanted = specifications(**_accepted_by(specifications, parameters))
-    wanted = [one | {"particles": particles} for one in wanted if one["split"] == "fiducial"]
-    made = [store.make(simulate_box, **one) for one in wanted[:boxes]]
-    return xr.concat(made, dim="map", combine_attrs="override", data_vars="all")
+    coarse = dataclasses.replace(box(parameters), particles=particles)
+    fiducial = [one for one in universes(parameters) if one.split == "fiducial"]
+    return simulated.simulate(coarse, fiducial[:number], call=store.make)
 
 
-class Work(NamedTuple):
-    """A training that is wanted: its function, its inputs, and how many steps it takes."""
-
-    function: Callable[..., Any]
-    inputs: dict[str, Any]
-    steps: int
+# Chapter 3: networks
 
 
-def seconds(store: Store, work: Work) -> float | None:
-    """What a training cost when it was made [s]; None if the store does not hold it."""
-    described = store.describe(work.function, **work.inputs)
-    found = store.manifest(described["stage"], key_of(described))
-    return None if found is None else float(found["seconds"])
+def recipe() -> dict[str, Any]:
+    """How chapter 3 trains in this run: `architecture`, `survey`, `training`, `seed`, as `training.fit` takes them."""
+    parameters = chapters.parameters("03_network")
+
+    def chosen(kind: type) -> dict[str, Any]:
+        return {field.name: parameters[field.name] for field in dataclasses.fields(kind) if field.name in parameters}
+
+    return {
+        "architecture": Architecture(parameters["architecture"], {"width": parameters["width"]}),
+        "survey": Survey(**chosen(Survey)),
+        "training": Training(**chosen(Training)),
+        "seed": parameters["seed"],
+    }
 
 
-def training_cost(store: Store, wanted: Sequence[Work], step: Callable[[], float], *, side_by_side: int = 1) -> str:
-    """How long the trainings that the store does not hold will take, in one line.
+def network(store: Store, data: xr.Dataset, **changes: Any) -> Estimator:
+    """Chapter 3's network, trained on `data` with that chapter's parameters in this run, but for `changes`.
 
     Args:
-        store: where results are kept.
-        wanted: all trainings.
-        step: measures the seconds of a step; called only if there is something to train.
-        side_by_side: trainings at a time; two on one machine share its cores, so that is worth a third.
+        store: where the trained network is kept.
+        data: the maps, from `maps`.
+        changes: arguments of `training.fit` that differ from chapter 3's, such as `survey` or `seed`.
     """
-    missing = [work for work in wanted if seconds(store, work) is None]
-    if not missing:
-        return f"All {len(wanted)} trainings are in the store."
-    each, steps = step(), sum(work.steps for work in missing)
-    gain = 1.3 if side_by_side > 1 else 1.0
-    return (
-        f"{len(missing)} of {len(wanted)} trainings to do: {steps} steps of {1e3 * each:.0f} ms, "
-        f"about {each * steps / gain + 3 * len(missing):.0f} s."
-    )
+    return store.make(training.fit, data=data, **{**recipe(), **changes})
+
+
+def networks(store: Store, data: xr.Dataset, wanted: Mapping[Name, Mapping[str, Any]]) -> dict[Name, Estimator]:
+    """Several networks by name, each with its own changes to chapter 3's recipe, as in `network`."""
+    return together(store, training.fit, wanted, data=data, **recipe())
+
+
+def noiseless() -> dict[str, Any]:
+    """What chapter 3 changes of its recipe in this run for networks on noiseless maps: `survey` and `training`."""
+    common, steps = recipe(), chapters.parameters("03_network")["noiseless_steps"]
+    return {
+        "survey": dataclasses.replace(common["survey"], sigma_e=0.0),
+        "training": dataclasses.replace(common["training"], steps=steps),
+    }
+
+
+def small() -> dict[str, Any]:
+    """What chapter 3 changes of its recipe in this run for its small networks: `training`, on pixels twice as wide."""
+    steps = chapters.parameters("03_network")["small_steps"]
+    return {"training": dataclasses.replace(recipe()["training"], steps=steps, coarsen=2)}
+
+
+def gaussian(data: xr.Dataset) -> Callable[..., Any]:
+    """The degradation that turns observed maps into Gaussian fields with their spectra.
+
+    A network trained under it is the null: every map's phases are drawn anew at every step, so nothing but its power
+    spectrum can be learnt. Ask it through the degradation too, or show it what the other network sees and compare.
+    """
+    return grammar.parse("randomize_phases", side=float(data.attrs["side"]))
+
+
+# Chapter 6: statistics and networks on the same maps
+
+#: Kinds of chapter 3's networks: as it trains them, its small ones, a small one for Gaussian fields, noiseless ones.
+KINDS = ("network", "small", "null network", "noiseless")
+
+
+def of_chapter_3(
+    store: Store, data: xr.Dataset, kind: str = "network", *, survey: Survey | None = None
+) -> dict[str, Estimator]:
+    """Chapter 3's networks of one kind, which differ by their seed only.
+
+    Args:
+        store: where they are kept.
+        data: the maps, from `maps`.
+        kind: one of `KINDS`.
+        survey: what they are taught with; by default as in chapter 3.
+
+    Returns:
+        By name: "network" and, if that chapter trains several, "network 2" and so on (for "noiseless" too); "small 0"
+        and "small 1"; "null network".
+
+    Raises:
+        ValueError: no such kind.
+    """
+    parameters, common = chapters.parameters("03_network"), recipe()
+    seen_with: Survey = survey or common["survey"]
+    usual, seed = common["training"], common["seed"]
+    small = dataclasses.replace(usual, steps=parameters["small_steps"], coarsen=2)
+    names = ["network", *(f"network {number}" for number in range(2, parameters["n_seeds"] + 1))]
+    changes: dict[str, Any] = {"survey": seen_with}
+    match kind:
+        case "network":
+            pass
+        case "small":
+            names, changes["training"] = ["small 0", "small 1"], small
+        case "null network":
+            names, changes["training"], changes["transform"] = ["null network"], small, gaussian(data)
+        case "noiseless":
+            changes["survey"] = dataclasses.replace(seen_with, sigma_e=0.0)
+            changes["training"] = dataclasses.replace(usual, steps=parameters["noiseless_steps"])
+        case _:
+            raise ValueError(f"kind = {kind!r}: must be one of {', '.join(KINDS)}")
+    return networks(store, data, {name: {**changes, "seed": seed + number} for number, name in enumerate(names)})
 
 
 def measured(
     store: Store,
     kappa: Num[np.ndarray, "map bin y x"],
+    survey: Survey,
+    bins: Bins,
     *,
-    look: Mapping[str, Any],
-    smoothing: Any,
-    bins: Mapping[str, Any],
-    names: Sequence[str],
-    networks: Mapping[str, Any],
-    network_smoothing: Any,
+    side: float,
     seed: int,
+    names: Sequence[str],
+    networks: Mapping[str, tuple[Estimator, Survey]],
     copies: int = 8,
 ) -> dict[str, np.ndarray]:
     """Vectors [map, d] of the statistics and the networks' answers, all from the same noisy maps.
@@ -142,20 +255,18 @@ def measured(
     Args:
         store: where they are kept.
         kappa: noiseless maps.
-        look: `side`, `n_gal` and `sigma_e` of the survey.
-        smoothing: of the maps that statistics are measured on [arcmin].
+        survey: that the statistics see them with.
         bins: from `statistics.binning`.
-        names: of the statistics.
-        networks: by name.
-        network_smoothing: of the maps that networks look at [arcmin].
+        side: of the maps [deg].
         seed: of the noise.
+        names: of the statistics.
+        networks: by name, each with the survey that it sees them with: the same noise, perhaps another smoothing.
         copies: dihedral copies that a network is asked about.
     """
-    shown = {"kappa": kappa, "seed": seed, **look}
-    found = dict(store.make(vectors.measure, **shown, smoothing=smoothing, names=list(names), **bins))
+    shown = {"kappa": kappa, "side": side, "seed": seed}
+    found = dict(store.make(vectors.measure, **shown, survey=survey, bins=bins, names=list(names)))
     if "power spectrum" in found:
         found["power spectrum"] = np.log(found["power spectrum"])
-    for name, network in networks.items():
-        asked = {"trained": network, "smoothing": network_smoothing, "copies": copies}
-        found[name] = store.make(training.predictions, **shown, **asked)
+    for name, (network, seen_with) in networks.items():
+        found[name] = store.make(training.predictions, trained=network, survey=seen_with, copies=copies, **shown)
     return found

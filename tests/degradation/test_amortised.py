@@ -3,6 +3,7 @@
 import math
 import re
 
+import calls
 import jax
 import jax.numpy as jnp
 import lessons_data
@@ -12,7 +13,6 @@ import pytest
 from wlbook import degradation
 from wlbook.degradation import amortised, sampler
 from wlbook.degradation.sampler import DegradationFamily, SampledDegradation
-from wlbook.network import training
 
 KEY = jax.random.key(3)
 SIDE = lessons_data.SIDE
@@ -26,7 +26,7 @@ SPECS = [
 
 @pytest.fixture(scope="module")
 def trained() -> amortised.Amortised:
-    return amortised.fit(lessons_data.data(), width=2, ramps=2, steps=6, batch=8, seed=2)
+    return calls.fit_amortised(lessons_data.data(), width=2, ramps=2, steps=6, batch=8, seed=2)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -123,27 +123,27 @@ def test_kind_and_strength_reach_the_network(trained):
 def test_the_network_asked_for_many_degradations_says_what_it_says_for_one(trained):
     observed = {"n_gal": 30.0, "sigma_e": 0.4, "smoothing": 1.0, "seed": 4, "side": SIDE}
     kappa, specs = np.asarray(lessons_data.maps(5)), ["none", "low_pass:300", "keep_kappa:-1:1"]
-    together = amortised.predictions(trained, kappa, specs=specs, batch=2, **observed)
+    together = calls.ask_amortised(trained, kappa, specs=specs, batch=2, **observed)
     for spec, found in zip(specs, together, strict=True):
         transform = degradation.parse(spec, side=SIDE)
-        alone = training.predictions(trained.at(spec), kappa, copies=1, transform=transform, **observed)
+        alone = calls.predictions(trained.at(spec), kappa, copies=1, transform=transform, **observed)
         np.testing.assert_allclose(found, alone, rtol=1e-4, atol=1e-6)
 
 
 def test_noise_after_the_degradation_is_not_taken_away():
     data = lessons_data.data()
     late = {"sigma_e": 0.0, "noise_after": 0.5}
-    network = amortised.fit(data, width=2, steps=2, batch=8, seed=2, **late)
+    network = calls.fit_amortised(data, width=2, steps=2, batch=8, seed=2, **late)
     assert float(network.input_scale) == pytest.approx(0.5, rel=0.05)
     assert network.family.noise == pytest.approx(1.0, abs=0.05)
     settings = {"n_gal": 30.0, "smoothing": 0.0, "seed": 4, "side": SIDE, "specs": ["low_pass:110"]}
     kappa = np.asarray(lessons_data.maps(4))
-    quiet = amortised.predictions(network, kappa, sigma_e=0.0, **settings)
-    assert not np.allclose(quiet, amortised.predictions(network, kappa, **late, **settings))
+    quiet = calls.ask_amortised(network, kappa, sigma_e=0.0, **settings)
+    assert not np.allclose(quiet, calls.ask_amortised(network, kappa, **late, **settings))
 
 
 def test_tuning_changes_the_network_and_keeps_its_ladder(trained):
-    tuned = amortised.tuned(trained, lessons_data.data(), spec="low_pass:300", steps=3, batch=8, seed=2)
+    tuned = calls.tuned(trained, lessons_data.data(), spec="low_pass:300", steps=3, batch=8, seed=2)
     assert tuned.family == trained.family and len(tuned.history["loss"]) == 3
     kappa = np.asarray(lessons_data.maps(1))[0]
     assert not np.allclose(tuned.at("low_pass:300")(kappa), trained.at("low_pass:300")(kappa))

@@ -43,10 +43,6 @@ def modulus(kappa: jax.Array) -> np.ndarray:
 # Scales
 
 
-def test_a_wave_of_one_degree_has_multipole_360():
-    assert degradation.ell_from_angle(60.0) == pytest.approx(360.0)
-
-
 def test_comoving_scales_of_paper_b_become_its_multipoles():
     # 8 and 12 Mpc/h at z = 0.3 and 0.5: ell = 660 to 440 and 1040 to 690, rounded to ten and in another cosmology
     for length, redshift, expected in [(8, 0.3, 660), (12, 0.3, 440), (8, 0.5, 1040), (12, 0.5, 690)]:
@@ -360,7 +356,7 @@ def test_specifications_say_what_the_functions_do():
 def test_composition_gives_each_step_its_own_key():
     kappa = maps(1, 1, 16, 16)
     shuffle = degradation.shuffle_pixels
-    twice = degradation.compose(kappa, [shuffle, shuffle], key=KEY)
+    twice = degradation.degrade(kappa, spec="shuffle_pixels+shuffle_pixels", side=SIDE, key=KEY)
     first = shuffle(kappa, key=jax.random.fold_in(KEY, 0))
     assert np.array_equal(twice, shuffle(first, key=jax.random.fold_in(KEY, 1)))
 
@@ -442,7 +438,6 @@ def test_specifications_are_read_without_jax():
             "degradation = 'low_pass:10Mpc/h@0.3,0.4': 2 redshifts for maps of 1 bins",
         ),
         (lambda k: degradation.parse("low_pass:500", side=-1.0), "side = -1.0"),
-        (lambda k: degradation.ell_from_angle(0.0), "angle = 0.0: must be finite and > 0 [arcmin]"),
         (lambda k: degradation.ell_from_length(8.0, -0.5), "redshift = -0.5"),
     ],
 )

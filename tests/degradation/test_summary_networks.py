@@ -2,6 +2,7 @@
 
 import re
 
+import calls
 import jax
 import jax.numpy as jnp
 import lessons_data
@@ -11,7 +12,7 @@ import pytest
 from wlbook import degradation
 from wlbook.degradation import summary_networks
 from wlbook.degradation.summary_networks import Summary
-from wlbook.network import calibration, training
+from wlbook.network import calibration
 from wlbook.simulation import dataset
 
 SIDE = lessons_data.SIDE
@@ -49,7 +50,7 @@ def test_every_pair_of_bins_is_shown():
 def test_a_band_that_was_filtered_away_tells_nothing():
     data = lessons_data.data()
     transform = degradation.parse("low_pass:300", side=SIDE)
-    twin = summary_networks.fit(data, kind="spectra", transform=transform, steps=2, batch=8, draws=1, **NOISELESS)
+    twin = calls.fit_twin(data, kind="spectra", transform=transform, steps=2, batch=8, draws=1, **NOISELESS)
     edges = np.array(twin.summary.ell_edges)
     gone = np.r_[False, edges[:-1] > 300]
     assert gone.any() and np.isinf(np.asarray(twin.scale)[gone]).all()
@@ -59,9 +60,9 @@ def test_a_band_that_was_filtered_away_tells_nothing():
 @pytest.mark.parametrize("kind", summary_networks.KINDS)
 def test_a_twin_learns_the_amplitude_of_the_maps_and_is_kept(kind, tmp_path):
     data = lessons_data.data()
-    twin = summary_networks.fit(data, kind=kind, steps=300, batch=32, draws=1, learning_rate=1e-2, **NOISELESS)
+    twin = calls.fit_twin(data, kind=kind, steps=300, batch=32, draws=1, learning_rate=1e-2, **NOISELESS)
     test = dataset.select(data, "test")
-    told = training.predictions(twin.trained, test["kappa"].values, side=SIDE, seed=1, **NOISELESS)
+    told = calls.predictions(twin.trained, test["kappa"].values, side=SIDE, seed=1, **NOISELESS)
     assert calibration.r_squared(test["sigma_8"].values, told[:, 1]) > 0.4
     twin.save(tmp_path)
     again = summary_networks.Twin.load(tmp_path)
@@ -76,8 +77,8 @@ def test_twins_of_turned_and_of_whole_maps_agree_whatever_they_have_learnt():
     kappa = dataset.select(data, "test")["kappa"].values[:32]
     said = []
     for transform in (None, turn):
-        twin = summary_networks.fit(data, transform=transform, **settings)
-        answer = training.predictions(twin.trained, kappa, side=SIDE, seed=1, transform=transform, **NOISELESS)
+        twin = calls.fit_twin(data, transform=transform, **settings)
+        answer = calls.predictions(twin.trained, kappa, side=SIDE, seed=1, transform=transform, **NOISELESS)
         said.append(answer)
     np.testing.assert_allclose(said[0], said[1], atol=2e-3)
 
@@ -92,4 +93,4 @@ def test_twins_of_turned_and_of_whole_maps_agree_whatever_they_have_learnt():
 )
 def test_bad_arguments_are_named(wrong, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        summary_networks.fit(lessons_data.data(), **wrong)
+        calls.fit_twin(lessons_data.data(), **wrong)

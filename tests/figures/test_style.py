@@ -45,3 +45,20 @@ def test_every_density_is_named_and_drawn_where_it_is():
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["peaks", "network"]
     vertices = np.concatenate([path.vertices for path in axis.collections[0].get_paths()])
     np.testing.assert_allclose(vertices.mean(axis=0), [0.3, 0.9], atol=0.01)
+
+
+def test_an_axis_in_ell_has_plain_numbers_at_the_ticks_that_lie_on_it():
+    figure, axis = plt.subplots()
+    axis.set(xscale="log", xlim=(150, 2500))
+    style.ell_axis(axis)
+    figure.canvas.draw()
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["200", "500", "1000", "2000"]
+    assert not any(text.get_text() for text in axis.get_xticklabels(minor=True))
+
+
+def test_a_signed_map_alone_keeps_its_scale_and_its_degrees():
+    _, axis = plt.subplots()
+    shown = style.signed_field(axis, np.linspace(-1, 3, 64).reshape(8, 8), 3.5)
+    low, high = shown.get_clim()
+    assert low == -high and 2.9 < high <= 3
+    assert tuple(shown.get_extent()) == (0, 3.5, 0, 3.5)

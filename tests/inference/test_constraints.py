@@ -6,8 +6,10 @@ import pytest
 import xarray as xr
 from test_inference import TRUTH, closed_form_area, toy
 
+from wlbook.figures import constraints as constraints_figures
 from wlbook.figures.constraints import choices_figure, convergence_figure, coverage_figure, opinions
-from wlbook.inference import constraints, credible_regions
+from wlbook.inference import GaussianFields, constraints, credible_regions
+from wlbook.simulation import cosmology
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,8 @@ def test_rows_find_the_areas_of_their_own_statistics_and_joint_covariance(two, f
 
 
 def test_ratio_holds_the_scatter_of_seeds(found):
-    draws = np.array([[1.0, 2.0, 1.0], [1.1, 2.2, 1.1], [0.9, 1.8, 0.9]])
+    logs = np.log([[5.0, 5.0, 5.0], [1.0, 2.0, 1.0], [1.1, 2.2, 1.1], [0.9, 1.8, 0.9]])
+    draws = xr.Dataset({"log_area": (("draw", "row"), logs)}, coords={"row": list(found)})
     seeds = np.log(found["b"].area * np.array([0.9, 1.0, 1.1]))
     value, maps, whole = constraints.ratio(found, draws, "b", "a", seeds)
     assert value == pytest.approx(found["b"].area / found["a"].area, rel=0.01)
@@ -46,14 +49,7 @@ def test_ratio_holds_the_scatter_of_seeds(found):
     assert whole == pytest.approx(1.32 * 0.1 / 3**0.5 * value, rel=0.05)
     lines = constraints.table(found, draws, reference="a")
     assert list(lines.index) == ["a", "b", "both"] and lines["68 % area / a"]["a"] == "1.00 ± 0.00"
-
-
-def test_a_row_whose_few_draws_agree_by_chance_gets_the_scatter_of_all_rows():
-    draws = np.array([[2.0, 9.0, 4.0], [2.0, 10.0, 5.0], [2.0, 11.0, 6.0]])
-    own = np.array([0.0, 1 / 10, 1 / 5])
-    errors = constraints.pooled_errors({"a": 1.0, "b": 2.0, "c": 3.0}, draws)
-    pooled = np.sqrt(np.mean(own**2))
-    assert errors == pytest.approx({"a": pooled, "b": 2 * pooled, "c": 3 * own[2]})
+    assert lines["68 % area [1e-3]"]["b"] == f"{1e3 * found['b'].area:.2f} ± {100 * found['b'].area:.2f}"
 
 
 def test_coverage_names_the_rows_that_fail_and_which_way(two, found):
@@ -78,6 +74,45 @@ def test_bins_that_hardly_vary_in_a_model_are_left_out_of_both():
     assert sky["a"].tolist() == [[1, 2], [4, 5]]
 
 
+def test_other_means_find_the_same_posterior_and_a_free_parameter_widens_it(two, found):
+    slopes, _, by_model, observed, _ = two
+    moved = {"slopes": {"bias": slopes[1] + 0.3 * slopes[0]}, "widths": {"bias": 0.02}}
+    given = constraints.opinions(found["a"], by_model, observed, ["a"], draws=600, seed=1, **moved)
+    assert list(given) == ["grid", "flow", "NUTS, getdist", "bias free"]
+    areas = {name: credible_regions.credible_area(one, truncated="allow") for name, one in given.items()}
+    for name in ("grid", "flow", "NUTS, getdist"):
+        assert areas[name] == pytest.approx(closed_form_area(slopes, 0.68, 9), rel=0.25), name
+    assert areas["bias free"] > 1.5 * areas["grid"]
+    assert given["NUTS, getdist"].attrs["r_hat"] < 1.05
+
+
+def test_a_statistic_that_knows_too_much_is_named_on_gaussian_fields():
+    draw = np.random.default_rng(0)
+    length = np.hypot(np.fft.fftfreq(32, 1 / 32)[:, None], np.arange(17))
+    length[0, 0] = 1
+    models = np.stack([0.2 + 0.12 * draw.random(9), 0.6 + 0.4 * draw.random(9)], axis=1)
+    parameters = np.repeat(models, 8, axis=0)
+    modes = np.fft.rfft2(draw.normal(size=(72, 1, 32, 32))) * parameters[:, 1, None, None, None]
+    kappa = np.fft.irfft2(modes * length ** (-4 * parameters[:, 0, None, None, None]), s=(32, 32))
+    fields = GaussianFields(kappa, parameters, side=3.5)
+    maps, sky = fields.universes(models, 48, seed=1)
+
+    def bands(kappa):
+        power = np.abs(np.fft.rfft2(kappa[:, 0] + 0.1 * draw.normal(size=kappa[:, 0].shape))) ** 2
+        return np.log([power[:, (length > low) & (length <= 2 * low)].mean(axis=-1) for low in (1, 2, 4, 8)]).T
+
+    vectors = {"bands": bands(maps).reshape(9, 48, 4), "oracle": models[:, None] + 0.01 * draw.normal(size=(9, 48, 2))}
+    observed = {"bands": bands(sky), "oracle": cosmology.FIDUCIAL + 0.01 * draw.normal(size=(192, 2))}
+    rows = {name: [name] for name in vectors}
+    asked = {"rows": rows, "noise": 0.1, "method": "quadratic", "repeats": 3, "seed": 1, "n_fields": 60}
+    null = constraints.null_test(fields, models, vectors, observed, **asked)
+    assert null.beaten_by == ["oracle"]
+    assert 0.9 < null.over["bands"] < 3 and null.area == pytest.approx(null.ellipse, rel=0.2)
+    own = null.error["bands"] / null.over["bands"], null.error["oracle"] / null.over["oracle"]
+    assert max(own) < 2**0.5 * min(own) * 1.01  # neither below the scatter of both
+    constraints_figures.null_figure(null).canvas.draw()
+
+
 def test_figures_draw_what_they_are_given(two, found):
     _, parameters, by_model, observed, rows = two
     shares = constraints.covered(found, observed, rows, np.repeat(np.arange(3), 100), draws=20)
@@ -99,3 +134,20 @@ def test_figures_draw_what_they_are_given(two, found):
     for one in (convergence_figure(fewer), figure):
         one.canvas.draw()
     plt.close("all")
+
+
+def test_networks_of_a_kind_are_each_used_with_the_same_others(two, found):
+    _, parameters, by_model, observed, _ = two
+    options = {"method": "quadratic", "n_fields": 9}
+    alone = constraints.seed_areas(parameters, by_model, observed, ["a", "b"], **options)
+    np.testing.assert_allclose(alone, np.log([found["a"].area, found["b"].area]))
+    both = constraints.seed_areas(parameters, by_model, observed, ["b"], ["a"], **options)
+    np.testing.assert_allclose(both, np.log([found["both"].area]))
+
+
+def test_a_ranking_names_the_choices_that_change_it():
+    usual, same, other = {"a": 1.0, "b": 2.0}, {"a": 1.5, "b": 1.6}, {"a": 2.0, "b": 1.0}
+    kept = "From best to worst: a, b. No other choice changes that order."
+    assert constraints.ranking({"usual": usual, "same": same}) == kept
+    changed = "From best to worst: a, b. Another order comes from: other (b, a)."
+    assert constraints.ranking({"usual": usual, "other": other}) == changed

@@ -4,9 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from lessons_data import data
 
-from wlbook import degradation, pipeline
+from wlbook import degradation, experiments
 from wlbook.inference import figure_of_merit
 from wlbook.network import trainer
 from wlbook.runner.store import Store
@@ -24,9 +23,8 @@ def gaussian(scatter: float, seed: int = 0) -> np.ndarray:
 
 def test_merits_are_those_of_a_gaussian():
     scatter = 0.01
-    draw, *_ = figure_of_merit.draws(len(MODELS), 64, repeats=2, seed=1)
-    found = figure_of_merit.constraints(MODELS, gaussian(scatter), draw, n_fields=1.0)
-    area, precision = figure_of_merit.of_posterior(found)
+    found = figure_of_merit.measured(MODELS, {("a", "none", 0): gaussian(scatter)}, n_fields=1.0, repeats=2, seed=1)
+    area, precision = np.exp(found["a", "none", 0]["logs"][0])
     assert 1 / area == pytest.approx(-2 * np.log(1 - 0.68) * np.pi * scatter**2, rel=0.08)
     omega_m, sigma_8 = cosmology.FIDUCIAL
     slopes = np.sqrt(omega_m / 0.3) * np.array([0.5 * sigma_8 / omega_m, 1.0])
@@ -41,7 +39,7 @@ def test_half_the_scatter_is_four_times_the_merit_and_errors_cover_it():
     np.testing.assert_allclose(left["none"].value, 1.0)
     np.testing.assert_allclose(left["none"].error, 0.0)
     np.testing.assert_allclose(left["better"].value, [4, 2], rtol=0.1)
-    assert (left["better"].error >= left["better"].bootstrap).all() and not left["better"].limited
+    assert (left["better"].error > 0).all() and not left["better"].limited
     twin = figure_of_merit.relative(found, "twin")["none"]
     assert (figure_of_merit.tension(twin, left["none"]) < 3).all()
     value, error = figure_of_merit.ratio(left["better"], left["none"])
@@ -67,12 +65,6 @@ def test_seed_scatter_is_the_standard_deviation_and_students_factor():
     scatter, few = figure_of_merit.seed_scatter(logs)
     np.testing.assert_allclose(scatter, 1.0)
     assert few == pytest.approx(1.32, abs=0.01)  # two degrees of freedom
-
-
-def test_models_come_with_the_rows_of_their_maps():
-    models, rows = figure_of_merit.by_model(data().isel(map=slice(128, None)))
-    assert models.shape == (8, 2) and rows.shape == (8, 16)
-    np.testing.assert_array_equal(rows.ravel(), np.arange(128))
 
 
 def test_the_derivative_of_a_logarithm_is_one():
@@ -101,16 +93,16 @@ def test_what_was_not_measured_is_named():
 
 def test_trainings_in_the_store_are_not_counted_again(tmp_path):
     store = Store(tmp_path)
-    works = [pipeline.Work(degradation.ell_from_angle, {"angle": float(n)}, 100) for n in (1, 2)]
-    assert pipeline.seconds(store, works[0]) is None
-    assert pipeline.training_cost(store, works, lambda: 0.5).startswith(
+    works = [experiments.Work(degradation.ell_from_length, {"length": float(n), "redshift": 0.5}, 100) for n in (1, 2)]
+    assert experiments.seconds(store, works[0]) is None
+    assert experiments.training_cost(store, works, lambda: 0.5).startswith(
         "2 of 2 trainings to do: 200 steps of 500 ms, about 106 s"
     )
     store.make(works[0].function, **works[0].inputs)
-    assert pipeline.seconds(store, works[0]) == pytest.approx(0.01, abs=0.2)
-    assert pipeline.training_cost(store, works, lambda: 0.5).startswith("1 of 2 trainings to do: 100 steps")
+    assert experiments.seconds(store, works[0]) == pytest.approx(0.01, abs=0.2)
+    assert experiments.training_cost(store, works, lambda: 0.5).startswith("1 of 2 trainings to do: 100 steps")
     store.make(works[1].function, **works[1].inputs)
-    assert pipeline.training_cost(store, works, lambda: 1 / 0) == "All 2 trainings are in the store."
+    assert experiments.training_cost(store, works, lambda: 1 / 0) == "All 2 trainings are in the store."
 
 
 def test_a_measured_step_takes_time_and_uses_the_observation():
@@ -138,7 +130,46 @@ def test_a_measured_step_takes_time_and_uses_the_observation():
 def test_a_region_that_ends_at_the_design_bounds_a_ratio_from_above(limited, low, high, error, at_most):
     def left(value, relative, ends):
         merits = np.array([value, 1.0])
-        return figure_of_merit.Remaining(merits, relative * merits, relative * merits, merits[None], ends)
+        return figure_of_merit.Remaining(merits, relative * merits, merits[None], ends)
 
     found = figure_of_merit.judged(left(1.0, 0.1, limited[0]), left(2.0, 0.2, limited[1]), low=low, high=high)
     assert found == (0.5, pytest.approx(error), at_most)
+
+
+def left_of(value: float, *, limited: bool = False) -> figure_of_merit.Remaining:
+    merits = np.array([value, 1.0])
+    return figure_of_merit.Remaining(merits, 0.1 * merits, merits[None], limited)
+
+
+def test_each_way_is_measured_against_its_own_reference():
+    logs = {"retrained": {"none": 0.0, "cut": -1.0}, "amortised": {"none": 2.0, "cut": 1.5}}
+    found = {
+        (way, spec, n): {"logs": np.full((3, 2), value), "limited": False}
+        for way, values in logs.items()
+        for spec, value in values.items()
+        for n in range(2)
+    }
+    left = figure_of_merit.by_way(found)
+    assert list(left) == ["retrained", "amortised"]
+    np.testing.assert_allclose(left["retrained"]["cut"].value, np.exp(-1.0))
+    np.testing.assert_allclose(left["amortised"]["cut"].value, np.exp(-0.5))
+    np.testing.assert_allclose(left["amortised"]["none"].value, 1.0)
+
+
+def test_two_networks_are_compared_in_combined_errors():
+    one, two = left_of(1.0), left_of(0.5)
+    assert figure_of_merit.compared(one, two) == "1.00 and 0.50 (4.5 errors), 1.00 and 1.00 (0.0 errors)"
+
+
+def test_claims_are_judged_as_far_as_they_were_tested():
+    retrained = {"none": left_of(1.0), "low_pass:1000": left_of(0.8, limited=True), "sum_bins": left_of(0.9)}
+    retrained["shuffle_pixels"] = left_of(0.6)
+    left = {"retrained": retrained, "spectra twin": {"none": left_of(1.2)}}
+    bands = dict.fromkeys(figure_of_merit.CLAIMS, (0.5, 2.0))
+    found = figure_of_merit.judged_claims(left, bands, bins=1)
+    assert set(found) == {"b2-scales", "b5-shuffled-pixels"}  # one bin cannot be summed
+    assert found["b5-shuffled-pixels"].value == pytest.approx(0.5)  # against the spectra twin
+    assert found["b5-shuffled-pixels"].remark == "" and np.isfinite(found["b5-shuffled-pixels"].error)
+    assert found["b2-scales"].text == "at most 0.80 ± 0.11" and np.isinf(found["b2-scales"].error)
+    assert found["b2-scales"].remark == "at most this; regions end at the design's edge; "
+    assert "b4-sum-of-bins" in figure_of_merit.judged_claims(left, bands, bins=2)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import inference
-from wlbook.inference import likelihood
+from wlbook.inference import bootstrap, likelihood
 
 TRUTH = np.array([0.26, 0.80])
 CORNERS = np.array([[0.16, 0.6], [0.16, 1.0], [0.36, 0.6], [0.36, 1.0]])
@@ -41,7 +41,6 @@ def test_area_of_a_linear_gaussian_problem_is_the_closed_form(method, covariance
     for level in (0.68, 0.95):
         area = inference.credible_area(found, level=level)
         assert area == pytest.approx(closed_form_area(slopes, level, 4), rel=0.01)
-        assert inference.figure_of_merit(found, level=level) == pytest.approx(1 / area)
     best = np.unravel_index(np.argmax(found.values), found.shape)
     np.testing.assert_allclose([found.omega_m[best[0]], found.sigma_8[best[1]]], TRUTH, atol=0.003)
 
@@ -149,7 +148,7 @@ def test_bootstrap_error_of_an_area_is_its_scatter_between_surveys():
         fresh = (parameters @ slopes)[:, None] + noise
         found = inference.posterior(inference.Emulator(parameters, fresh), TRUTH @ slopes, n_fields=4, points=32)
         areas.append(inference.credible_area(found))
-    drawn = inference.bootstrap_areas(
+    drawn = inference.resample(
         parameters,
         {"first": fresh[..., :3], "second": fresh[..., 3:]},
         {"first": np.tile(TRUTH @ slopes[:, :3], (4, 1)), "second": np.tile(TRUTH @ slopes[:, 3:], (4, 1))},
@@ -159,10 +158,11 @@ def test_bootstrap_error_of_an_area_is_its_scatter_between_surveys():
         seed=1,
         n_fields=4,
     )
-    assert drawn.dims == ("repeat", "row")
-    ratio = float(drawn.sel(row="both").std()) / np.std(areas)
-    assert 0.5 < ratio < 2.0
-    assert (drawn.sel(row="both") < drawn.sel(row="one")).all()
+    logs = drawn["log_area"]
+    assert logs.dims == ("draw", "row") and logs.shape == (31, 2)
+    assert logs[0].sel(row="both") == pytest.approx(np.log(areas[-1]), abs=0.01)
+    assert 0.5 < bootstrap.relative_error(logs.sel(row="both").values) / np.std(np.log(areas)) < 2.0
+    assert (logs.sel(row="both") < logs.sel(row="one")).all()
 
 
 # --- properties -----------------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_draws_with_too_few_different_maps_are_refused():
     with pytest.raises(
         ValueError, match=r"^14 maps a model for a vector of 6 bins: a draw repeats too many .* 15 maps"
     ):
-        inference.bootstrap_areas(
+        inference.resample(
             parameters, {"peaks": vectors}, {"peaks": vectors[0]}, rows={"one": ["peaks"]}, repeats=2, seed=1
         )
 
@@ -314,6 +314,6 @@ def test_draws_with_too_few_different_maps_are_refused():
 def test_rows_of_unknown_statistics_are_refused():
     _, parameters, vectors = toy(models=8, maps=30)
     with pytest.raises(ValueError, match=r'^rows\["all"\] = \[\'peaks\', \'voids\'\]: "voids" is not among'):
-        inference.bootstrap_areas(
+        inference.resample(
             parameters, {"peaks": vectors}, {"peaks": vectors[0]}, rows={"all": ["peaks", "voids"]}, repeats=2, seed=1
         )

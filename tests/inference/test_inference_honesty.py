@@ -9,7 +9,7 @@ import xarray as xr
 from test_inference import TRUTH, closed_form_area, toy
 
 from wlbook import inference
-from wlbook.inference import coverage, fisher, likelihood, sampling
+from wlbook.inference import bootstrap, coverage, likelihood, sampling
 
 
 class Guess(inference.Emulator):
@@ -167,8 +167,8 @@ def test_two_numbers_know_as_much_as_the_vector(plain):
     assert area == pytest.approx(closed_form_area(slopes, 0.68, 9), rel=0.02)
 
 
-def test_sampler_and_learnt_likelihood_agree_with_the_grid(plain):
-    slopes, parameters, vectors, emulator = plain
+def test_sampler_agrees_with_the_closed_form(plain):
+    slopes, _, _, emulator = plain
     data = TRUTH @ slopes
     drawn = inference.sample(emulator, data, n_fields=9, draws=1000, seed=1)
     assert drawn.attrs["r_hat"] < 1.02 and drawn.attrs["n_eff"] > 300
@@ -176,15 +176,6 @@ def test_sampler_and_learnt_likelihood_agree_with_the_grid(plain):
     found = math.sqrt(np.linalg.det(np.cov(values)))
     assert found == pytest.approx(np.linalg.det(9 * slopes @ slopes.T) ** -0.5, rel=0.1)
     np.testing.assert_allclose(values.mean(axis=1), TRUTH, atol=0.1 * values.std(axis=1).max())
-    weights = inference.score_weights(emulator, at=tuple(TRUTH))
-    grid = {"omega_m": np.linspace(0.22, 0.30, 60), "sigma_8": np.linspace(0.74, 0.86, 60)}
-    observed = TRUTH @ slopes + np.random.default_rng(8).normal(size=(4000, 6))
-    observed += TRUTH @ slopes - observed.mean(axis=0)
-    learnt = inference.learnt_posterior(
-        parameters, inference.compress(vectors[:, :400], weights), inference.compress(observed, weights),
-        n_fields=9, seed=1, **grid,
-    )  # fmt: skip
-    assert inference.credible_area(learnt) == pytest.approx(closed_form_area(slopes, 0.68, 9), rel=0.2)
 
 
 def test_sampler_draws_four_parameters_of_a_gaussian():
@@ -252,27 +243,28 @@ def test_exact_posterior_of_gaussian_fields_is_the_fisher_ellipse():
     spread = np.sqrt(np.diagonal(np.linalg.inv(matrix)))
     grid = {"omega_m": 0.26 + spread[0] * np.linspace(-5, 5, 80), "sigma_8": 0.8 + spread[1] * np.linspace(-5, 5, 80)}
     found = null.posterior(power, noise=0.1, n_fields=20, **grid)
-    assert inference.credible_area(found) == pytest.approx(fisher.ellipse_area(matrix), rel=0.03)
+    assert inference.credible_area(found) == pytest.approx(inference.ellipse_area(matrix), rel=0.03)
 
 
 def test_derivatives_need_common_seeds_and_then_hardly_scatter():
     draw = np.random.default_rng(0)
     shared, seeds = draw.normal(size=(50, 3)), np.arange(50)
-    slope, error = fisher.slope(shared + 0.2, shared - 0.2, 0.1, seeds=(seeds, seeds))
+    slope, error = inference.paired_slope(shared + 0.2, shared - 0.2, 0.1, seeds=(seeds, seeds))
     np.testing.assert_allclose(slope, 2.0)
     assert error.max() < 1e-9
     with pytest.raises(ValueError, match=r"^seeds: the maps ahead and behind must come from the same seeds"):
-        fisher.slope(shared, shared, 0.1, seeds=(seeds, seeds + 1))
-    matrix = fisher.fisher(np.array([[3.0, 0, 0], [0, 2.0, 0]]), np.diag([1.0, 4.0, 1.0]), n_fields=2)
-    np.testing.assert_allclose(matrix, [[18.0, 0], [0, 2.0]])
+        inference.paired_slope(shared, shared, 0.1, seeds=(seeds, seeds + 1))
 
 
 def test_error_of_seeds_is_their_scatter_widened_for_how_few_there_are():
-    assert math.isnan(inference.seed_error(np.array([0.1])))
-    lent = inference.seed_error(np.array([0.1]), [np.array([0.0, 0.1])])
-    assert lent == pytest.approx(1.837 * 0.1 / math.sqrt(2), rel=0.01)
-    many = np.random.default_rng(0).normal(scale=0.2, size=400)
-    assert inference.seed_error(many) == pytest.approx(0.2 / 20, rel=0.1)
+    assert all(math.isnan(number) for number in bootstrap.seed_scatter([np.array([0.1])]))
+    assert bootstrap.seed_scatter([np.array([0.1]), np.array([0.0, 0.1])]) == pytest.approx(
+        (0.1 / 2**0.5, 1.837), rel=1e-3
+    )
+    many = np.random.default_rng(0).normal(size=(400, 2)) * [0.2, 0.3]
+    scatter, student = bootstrap.seed_scatter([many[:200], 7 + many[200:]])
+    np.testing.assert_allclose(scatter, [0.2, 0.3], rtol=0.1)
+    assert student == pytest.approx(1.0, abs=0.01)
 
 
 def test_samplers_and_forms_refuse_what_they_cannot_do(plain):
@@ -296,12 +288,12 @@ def test_boxes_drawn_anew_widen_the_bootstrap():
     data = TRUTH @ slopes + np.random.default_rng(5).normal(size=(60, 6))
     asked = {"rows": {"one": ["v"]}, "repeats": 12, "method": "quadratic", "seed": 1, "n_fields": 9}
     keep, drawn = (
-        inference.bootstrap_areas(parameters, {"v": vectors}, {"v": data}, boxes=choice, **asked).std().item()
+        inference.resample(parameters, {"v": vectors}, {"v": data}, boxes=choice, **asked)["log_area"].std().item()
         for choice in ("keep", "draw")
     )
     assert drawn > 1.3 * keep
     with pytest.raises(ValueError, match=r'^boxes = \'all\': must be one of "keep", "draw"$'):
-        inference.bootstrap_areas(parameters, {"v": vectors}, {"v": data}, boxes="all", **asked)
+        inference.resample(parameters, {"v": vectors}, {"v": data}, boxes="all", **asked)
 
 
 def test_a_search_that_begins_around_another_posterior_ends_at_the_same():

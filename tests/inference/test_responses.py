@@ -1,9 +1,12 @@
 """Statistics side by side, on vectors whose answers are known."""
 
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
+from wlbook import inference
 from wlbook.degradation import filters
 from wlbook.figures import statistics
 from wlbook.inference import responses
@@ -41,10 +44,14 @@ def test_bins_that_are_empty_in_a_model_are_left_out():
     assert np.isnan(responses.responses(design(), empty)["two"]["sigma_8"]).tolist() == [False, False, True]
 
 
-def test_models_are_told_apart_whatever_their_order():
-    models = np.array([2, 0, 2, 0])
-    found = responses.by_model({"a": np.array([[1.0], [2.0], [3.0], [4.0]])}, models)
-    assert found["a"].tolist() == [[[2.0], [4.0]], [[1.0], [3.0]]]
+def test_models_come_with_the_rows_of_their_maps_whatever_the_order():
+    numbers = np.array([2, -2, 0, 2, 0])
+    maps = xr.Dataset({"model": ("map", numbers), "omega_m": ("map", 0.1 * numbers), "sigma_8": ("map", 1.0 + numbers)})
+    parameters, rows = inference.by_model(maps)
+    assert rows.tolist() == [[2, 4], [0, 3]]  # the second universe of paper A is no model of the design
+    np.testing.assert_allclose(parameters, [[0.0, 1.0], [0.2, 3.0]])
+    with pytest.raises(ValueError, match=r"^maps: 1 to 2 of a model, must be as many for each$"):
+        inference.by_model(maps.isel(map=[0, 2, 4]))
 
 
 def test_correlation_takes_each_models_own_mean_away():
@@ -68,7 +75,7 @@ def test_figures_draw_any_number_of_statistics():
     vectors = {"power spectrum": np.zeros((4, 2)), "peaks": np.ones((4, 3))}
     statistics.correlation_matrix(np.eye(5), vectors)
     statistics.bins_side_by_side({"a": {name: v[0] for name, v in vectors.items()}}, ylabel="y")
-    rows = {"noise": {"x": np.array([1.0, np.inf]), "peaks": np.array([0.1, 0.2])}}
+    rows = {"noise": {1.0: {"peaks": 0.1}, np.inf: {"peaks": 0.2}}}
     statistics.against_settings(rows | {"smoothing": rows["noise"]}, ylabel="y")
     plt.close("all")
 

@@ -45,3 +45,9 @@ def test_scores_tell_models_apart_and_s8_from_its_parts():
     assert found["unseen"] == pytest.approx(1 - np.mean((0.1 * s_8[unseen]) ** 2) / s_8.var())
     assert 1 - found["s8"] == pytest.approx((1 - found["unseen"]) / 4)
     assert np.isnan(calibration.scores(truth, truth, unseen & False)["unseen"])
+
+
+def test_one_network_has_no_scatter_and_a_small_one_is_told_with_a_digit_more():
+    assert calibration.over_seeds([0.876]) == "0.88"
+    assert calibration.over_seeds([0.8, 0.9]) == "0.85 ± 0.07"
+    assert calibration.over_seeds([0.851, 0.853]) == "0.852 ± 0.001"

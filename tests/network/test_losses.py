@@ -46,9 +46,9 @@ def test_likelihood_of_the_mean_and_variance_of_the_targets_is_one_half():
 
 
 def test_unknown_losses_and_optimisers_are_named():
-    with pytest.raises(ValueError, match=r'^loss = "hinge": must be one of squared, absolute, likelihood$'):
+    with pytest.raises(ValueError, match=r'^loss = \'hinge\': must be one of "squared", "absolute", "likelihood"$'):
         losses.outputs_for("hinge", 2)
-    with pytest.raises(ValueError, match=r'^optimiser = "lion": must be one of cosine, ribli18, deeplss$'):
+    with pytest.raises(ValueError, match=r'^optimiser = \'lion\': must be one of "cosine", "ribli18", "deeplss"$'):
         optimisers.recipe("lion")
 
 

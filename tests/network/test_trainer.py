@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import calls
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,9 +19,9 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_training import NOISELESS, QUICK, bits, white_maps
+from test_training import QUICK, bits, white_maps
 
-from wlbook.network import batches, estimators, summary, trainer, training
+from wlbook.network import batches, summary, trainer
 from wlbook.network import layers as wl_layers
 from wlbook.simulation import survey
 
@@ -57,31 +58,27 @@ def arrays(maps=64, side=16):
 
 
 def run(
-    models=None,
+    model=None,
     kappa=None,
     *,
     observe=noisy,
-    way=None,
-    keys=None,
+    plan=None,
     validation=None,
     checkpoint=None,
-    save_seconds=10.0,
     **options,
 ):
-    """Train on random maps; the trained networks and their histories."""
+    """Train on random maps; the trained network and its history."""
     maps, targets = arrays()
-    models = models or [Tiny(key())]
     return trainer.run(
-        models,
+        model or Tiny(key()),
         maps if kappa is None else kappa,
         targets,
-        trainer.Settings(**{"steps": 12, "batch": 16, "learning_rate": 3e-3} | options),
+        trainer.Training(**{"steps": 12, "batch": 16, "learning_rate": 3e-3} | options),
         observe=observe,
         validation=validation,
         checkpoint=checkpoint,
-        save_seconds=save_seconds,
-        keys=keys or [key(5 + n) for n in range(len(models))],
-        way=way,
+        plan=plan,
+        key=key(5),
     )
 
 
@@ -97,22 +94,23 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_trainer import bits, long_training
+from wlbook.network import trainer
+trainer.SAVE_SECONDS = 0.02
 Path(sys.argv[2]).write_bytes(bits(long_training(Path(sys.argv[1]))))
 """
 
 
 def long_training(checkpoint):
-    """Everything that has a state: two members, batch statistics, early stopping, a history of norms."""
+    """Everything that has a state: batch statistics, early stopping, a history of norms."""
     kappa, targets = arrays()
     return run(
-        [Tiny(key(n), norm=True) for n in (1, 2)],
+        Tiny(key(1), norm=True),
         steps=3000,
         learning_rate=1e-4,
         optimiser="deeplss",
         validation=(kappa[:8], targets[:8]),
         patience=19,
         checkpoint=checkpoint,
-        save_seconds=0.02,
     )
 
 
@@ -151,47 +149,33 @@ def test_resuming_in_this_process_goes_on_and_does_not_start_again(tmp_path):
                 raise KeyboardInterrupt
 
         patch.setattr(trainer, "_check_loss", killed)
+        patch.setattr(trainer, "SAVE_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            run(steps=12, checkpoint=tmp_path, save_seconds=0.0)
+            run(steps=12, checkpoint=tmp_path)
     assert (tmp_path / "state.eqx").exists() and bits(run(steps=12, checkpoint=tmp_path)) == bits(whole)
 
 
-def test_every_step_and_member_draws_a_noise_of_its_own():
+def test_every_step_draws_a_noise_of_its_own():
     seen = []
 
     def observe(kappa, key):
         jax.debug.callback(lambda data: seen.append(tuple(data.tolist())), jax.random.key_data(key))
         return noisy(kappa, key)
 
-    run([Tiny(key(n)) for n in (1, 2)], observe=observe, steps=5)
+    run(observe=observe, steps=5)
     jax.effects_barrier()
-    assert len(seen) == len(set(seen)) == 10
+    assert len(seen) == len(set(seen)) == 5
 
 
 # Ways to run
 
 
-def test_one_call_of_many_steps_side_by_side_ends_where_a_python_loop_does():
-    models = [Tiny(key(n)) for n in (1, 2)]
-    device = tuple(jax.devices()[:1])
-    one, many = (run(models, steps=20, way=trainer.ExecutionPlan(*way, device)) for way in ((1, False), (10, True)))
-    close(one, many)
-
-
-def test_batch_statistics_survive_side_by_side():
-    models = [Tiny(key(n), norm=True) for n in (1, 2)]
+@pytest.mark.parametrize("norm", [False, True])
+def test_one_call_of_many_steps_ends_where_a_python_loop_does(norm):
     device = tuple(jax.devices()[:1])
     # Plain gradient descent: Adam blows rounding up where batch statistics leave no gradient.
-    options = {"models": models, "optimiser": "ribli18"}
-    close(*(run(**options, way=trainer.ExecutionPlan(*way, device)) for way in ((1, False), (4, True))))
-
-
-def test_members_trained_together_are_those_trained_alone():
-    models = [Tiny(key(n)) for n in (1, 2, 3)]
-    together = run(models)
-    alone = [run([model], keys=[key(5 + n)])[0] for n, model in enumerate(models)]
-    close(together, alone)
-    assert not np.allclose(together[0][1]["loss"], together[1][1]["loss"], rtol=1e-3)
+    options = {"model": Tiny(key(1), norm=norm), "steps": 20, "optimiser": "ribli18"}
+    close(*(run(**options, plan=trainer.ExecutionPlan(scan, device)) for scan in (1, 10)))
 
 
 _SHARDED = """
@@ -204,7 +188,7 @@ from wlbook.network import trainer
 plan = trainer.plan_for_device
 found = {{"devices": len(plan(16, False).devices), "odd": len(plan(18, False).devices)}}
 for name, model in (("plain", Tiny(key())), ("norm", Tiny(key(), norm=True))):
-    ((trained, history),) = run([model], optimiser="ribli18")
+    trained, history = run(model, optimiser="ribli18")
     found[name] = history["loss"].tolist()
     first = [leaf.sum().item() for leaf in jax.tree.leaves(trained)]
     found[name] += first
@@ -227,14 +211,14 @@ def test_a_batch_split_over_four_devices_gives_what_one_device_gives():
 
 
 def test_bfloat16_computes_in_halves_and_keeps_whole_weights():
-    ((_, history),) = run(steps=40)
-    ((half, history_half),) = run(steps=40, precision="bfloat16")
+    _, history = run(steps=40)
+    half, history_half = run(steps=40, precision="bfloat16")
     assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("float32")}
     assert not np.array_equal(history["loss"], history_half["loss"])
     np.testing.assert_allclose(history["loss"], history_half["loss"], rtol=0.03)
     # Steps this small would vanish in bfloat16's 8 bits.
     start = summary.weights(Tiny(key()))["layers[1].weight"]
-    ((after, _),) = run(steps=3, learning_rate=1e-6, precision="bfloat16")
+    after, _ = run(steps=3, learning_rate=1e-6, precision="bfloat16")
     assert 0 < np.abs(summary.weights(after)["layers[1].weight"] - start).max() < 1e-5
 
 
@@ -282,9 +266,9 @@ def test_nan_in_streamed_maps_is_named_when_it_is_read(tmp_path):
 def test_fit_streams_what_does_not_fit(monkeypatch):
     data = white_maps()
     monkeypatch.setattr(batches, "device_memory", lambda: 1000)
-    streamed = training.fit(data, **QUICK)
+    streamed = calls.fit(data, **QUICK)
     monkeypatch.undo()
-    assert bits(streamed) == bits(training.fit(data, **QUICK))  # nothing chunked: one order for both
+    assert bits(streamed) == bits(calls.fit(data, **QUICK))  # nothing chunked: one order for both
 
 
 def test_the_next_batch_is_made_while_this_one_is_used():
@@ -315,53 +299,29 @@ def test_a_pass_in_blocks_takes_every_map_once(maps, batch, block):
 
 def test_early_stopping_returns_the_weights_of_the_best_look(monkeypatch):
     scores = iter([3.0, 1.0, 2.0, 4.0, 5.0, 0.5])
-    monkeypatch.setattr(trainer._HeldOut, "__call__", lambda self, members: np.array([next(scores)]))
+    monkeypatch.setattr(trainer._HeldOut, "__call__", lambda self, network: next(scores))
     kappa, targets = arrays()
     options = {"steps": 60, "validation": (kappa[:4], targets[:4])}
-    ((stopped, history),) = run(**options, patience=3)
+    stopped, history = run(**options, patience=3)
     # Looks at steps 3, 6, 9, 12, 15: the second was the best, three were no better.
     assert history["held_out_loss"].tolist() == [3.0, 1.0, 2.0, 4.0, 5.0] and len(history["loss"]) == 15
     monkeypatch.undo()
     monkeypatch.setattr(trainer, "_stopped", lambda state, patience: int(state["done"]) == 6)
-    ((after_six, _),) = run(**options)
+    after_six, _ = run(**options)
     assert bits(stopped) == bits(after_six)
 
 
 def test_without_patience_nothing_stops_and_the_last_weights_count():
     kappa, targets = arrays()
-    ((plain, _),) = run(steps=20)
-    ((looked, history),) = run(steps=20, validation=(kappa[:4], targets[:4]))
+    plain, _ = run(steps=20)
+    looked, history = run(steps=20, validation=(kappa[:4], targets[:4]))
     assert bits(plain) == bits(looked) and len(history["held_out_loss"]) == 20
-
-
-# Ensembles
-
-
-def test_an_ensemble_is_its_fits(tmp_path):
-    data = white_maps()
-    both = training.ensemble(data, members=2, **QUICK)
-    assert isinstance(both, estimators.Ensemble) and len(both.members) == 2
-    for one, seed in zip(both.members, (1, 2), strict=True):
-        np.testing.assert_allclose(
-            one.history["loss"], training.fit(data, **QUICK | {"seed": seed}).history["loss"], rtol=1e-3
-        )
-    both.save(tmp_path)
-    back = estimators.Ensemble.load(tmp_path)
-    assert bits(back) == bits(both)
-    kappa = data["kappa"].values[:3]
-    answers = training.predictions(back, kappa, side=1.0, **NOISELESS, seed=0)
-    alone = [training.predictions(one, kappa, side=1.0, **NOISELESS, seed=0) for one in both.members]
-    np.testing.assert_allclose(answers, np.mean(alone, axis=0), rtol=1e-4)
-    with pytest.raises(ValueError, match=r"^members = 0: must be >= 1$"):
-        training.ensemble(data, members=0, **QUICK)
-    with pytest.raises(TypeError, match=r"^depth: not among the arguments of fit$"):
-        training.ensemble(data, members=1, depth=3)
 
 
 def test_models_can_be_held_out_by_name():
     data = white_maps()
     changed = data.copy(deep=True)
     changed["kappa"] = changed["kappa"] * xr.where(changed["model"] == 3, 5.0, 1.0).astype(np.float32)
-    one, two = (training.fit(part, **QUICK, held_out=[3]) for part in (data, changed))
+    one, two = (calls.fit(part, **QUICK, held_out=[3]) for part in (data, changed))
     assert bits(one.model) == bits(two.model)
     assert not eqx.tree_equal(one.history["held_out_loss"][-1], two.history["held_out_loss"][-1])

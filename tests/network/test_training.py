@@ -4,6 +4,7 @@ import functools
 import re
 from pathlib import Path
 
+import calls
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook.common import random
-from wlbook.network import architectures, batches, calibration, estimators, training
+from wlbook.network import architectures, batches, calibration, estimators, trainer, training
 from wlbook.network import layers as wl_layers
-from wlbook.network.trainer import Settings, _Trainer, plan_for_device
+from wlbook.network.configuration import Training
 from wlbook.simulation import dataset, survey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,9 +60,9 @@ def bits(trained):
 
 def test_a_network_learns_the_spread_of_white_noise():
     data = white_maps(maps=32)
-    trained = training.fit(data, width=4, steps=150, batch=32, learning_rate=1e-2, **NOISELESS, seed=0)
+    trained = calls.fit(data, width=4, steps=150, batch=32, learning_rate=1e-2, **NOISELESS, seed=0)
     test = dataset.select(data, "test")
-    predicted = training.predictions(trained, test["kappa"].values, side=1.0, **NOISELESS, seed=2)
+    predicted = calls.predictions(trained, test["kappa"].values, side=1.0, **NOISELESS, seed=2)
     # A map of 256 pixels measures its own spread to 1/sqrt(512) = 4 %, of a range that spreads by 28 %: R^2 < 0.97.
     assert calibration.r_squared(test["sigma_8"].values, predicted[:, 1]) > 0.8
     assert calibration.r_squared(test["omega_m"].values, predicted[:, 0]) > 0.8
@@ -95,7 +96,7 @@ def test_noise_comes_first_then_pixels_then_degradation_then_smoothing():
 
     kappa = jnp.zeros((2, 1, 8, 8))
     options = dict(pixel=2.0, n_gal=30.0, sigma_e=0.4)
-    out = survey.observe_degraded(kappa, key(), **options, smoothing=3.0, transform=note, factor=2)
+    out = calls.observe(kappa, key(), **options, smoothing=3.0, transform=note, factor=2)
     noisy = survey.add_shape_noise(kappa, **options, key=key())
     np.testing.assert_allclose(seen[0], survey.coarsen(noisy, 2), rtol=1e-6)
     np.testing.assert_allclose(out, survey.smooth(seen[0], 3.0, 4.0), atol=1e-7)
@@ -112,7 +113,7 @@ def test_map_i_gets_the_noise_of_its_name():
     reader = estimators.Estimator(Corner(), one, zero, jnp.ones(1), {})
     kappa = np.zeros((3, 1, 16, 16), np.float32)
     options = dict(n_gal=30.0, sigma_e=0.4)
-    found = training.predictions(reader, kappa, side=1.0, **options, smoothing=0.0, seed=7, copies=1, batch=2)
+    found = calls.predictions(reader, kappa, side=1.0, **options, smoothing=0.0, seed=7, copies=1, batch=2)
     expected = survey.add_shape_noise(jnp.zeros((1, 16, 16)), pixel=60 / 16, **options, key=random.key(7, "noise", 2))
     np.testing.assert_allclose(found[2], expected[:, 0, 0], rtol=1e-6)
 
@@ -160,8 +161,8 @@ def test_networks_of_a_kind_share_their_compiled_steps_and_answers():
         maps, targets = draw.normal(size=(8, 1, 4, 4)), draw.normal(size=(8, 2))
         fresh = Noted(jnp.asarray(0.1 * draw.normal(size=(2, 16)), jnp.float32))
         loud = functools.partial(lambda kappa, _, factor: factor * kappa, factor=1.0 + seed)  # another degradation
-        trained = training.train(fresh, maps, targets, steps=3, batch=4, observe=loud, key=key(seed))
-        told = training.predictions(trained, maps, side=1.0, **NOISELESS, seed=seed, copies=1)
+        trained = calls.train(fresh, maps, targets, steps=3, batch=4, observe=loud, key=key(seed))
+        told = calls.predictions(trained, maps, side=1.0, **NOISELESS, seed=seed, copies=1)
         np.testing.assert_allclose(told, np.einsum("oi,mi->mo", trained.model.weight, maps.reshape(8, 16)), atol=1e-4)
         counts.append(len(TRACED))
     # Once for each training its outputs are counted; what was compiled for the first serves the others.
@@ -183,16 +184,16 @@ def test_a_network_that_holds_arrays_of_its_own_is_trained_with_them():
     maps = np.broadcast_to(wanted[:, :, None, None], (64, 2, 4, 4))  # each bin is one number, turned or not
     for pixels, weight in (((3, 19), np.eye(2)), ((19, 3), np.eye(2)[::-1])):
         fresh = Picked(jnp.zeros((2, 2)), jnp.array(pixels))
-        trained = training.train(fresh, maps, wanted, steps=400, batch=64, learning_rate=0.03, key=key())
+        trained = calls.train(fresh, maps, wanted, steps=400, batch=64, learning_rate=0.03, key=key())
         np.testing.assert_allclose(trained.model.weight, weight, atol=0.05)
 
 
 def test_numbers_may_come_from_numpy():
-    trained = training.fit(white_maps(), **QUICK)
+    trained = calls.fit(white_maps(), **QUICK)
     kappa = white_maps()["kappa"].values[:4]
     plain = {"n_gal": 30.0, "sigma_e": 0.0, "smoothing": 4.0}
     arrays = {"n_gal": [np.float64(30.0)], "sigma_e": np.float64(0.0), "smoothing": np.float64(4.0)}
-    asked = [training.predictions(trained, kappa, side=1.0, **look, seed=2) for look in (plain, arrays)]
+    asked = [calls.predictions(trained, kappa, side=1.0, **look, seed=2) for look in (plain, arrays)]
     np.testing.assert_array_equal(*asked)
 
 
@@ -205,16 +206,16 @@ def test_a_pass_takes_every_map_once_and_the_next_in_another_order():
 
 def test_same_seed_same_bits_and_another_seed_other_bits():
     data = white_maps()
-    one, two = (training.fit(data, **QUICK) for _ in range(2))
+    one, two = (calls.fit(data, **QUICK) for _ in range(2))
     assert bits(one) == bits(two)
-    assert bits(training.fit(data, **QUICK | {"seed": 2})) != bits(one)
+    assert bits(calls.fit(data, **QUICK | {"seed": 2})) != bits(one)
 
 
 @pytest.mark.parametrize("name", architectures.NETWORKS)
 def test_every_network_is_trained_saved_and_asked(name, tmp_path):
     data, kappa = white_maps(side=32), white_maps(side=32)["kappa"].values[:3]
     small = {"DeepLSS": {"width": 1}}.get(name, {})
-    trained = training.fit(data, **QUICK | {"steps": 3} | small, architecture=name, loss="likelihood")
+    trained = calls.fit(data, **QUICK | {"steps": 3} | small, architecture=name, loss="likelihood")
     trained.save(tmp_path)
     back = estimators.Estimator.load(tmp_path)
     assert bits(back) == bits(trained)
@@ -232,10 +233,10 @@ def test_the_paper_profiles_network_takes_steps_in_its_precision():
     chosen = {name: profile[name] for name in ("architecture", "precision")}
     assert chosen == {"architecture": "Ribli18", "precision": "bfloat16"}
     data = white_maps(side=32)
-    before, after = (training.fit(data, **QUICK | chosen | {"steps": steps, "seed": 2}) for steps in (1, 2))
+    before, after = (calls.fit(data, **QUICK | chosen | {"steps": steps, "seed": 2}) for steps in (1, 2))
     assert np.isfinite(after.history["loss"]).all() and bits(before.model) != bits(after.model)
     assert {leaf.dtype for leaf in jax.tree.leaves(after.model)} == {jnp.dtype("float32")}
-    answers = training.predictions(after, data["kappa"].values[:4], side=1.0, **NOISELESS, seed=2)
+    answers = calls.predictions(after, data["kappa"].values[:4], side=1.0, **NOISELESS, seed=2)
     assert np.isfinite(answers).all()
 
 
@@ -258,10 +259,10 @@ def test_what_lies_under_a_mask_is_neither_learnt_from_nor_asked():
     mask[:, :6] = False
     hidden = data.copy(deep=True)
     hidden["kappa"] = hidden["kappa"] * xr.DataArray(np.where(mask, 1, 9), dims=("y", "x")).astype(np.float32)
-    one, two = (training.fit(part, **QUICK, mask=mask) for part in (data, hidden))
+    one, two = (calls.fit(part, **QUICK, mask=mask) for part in (data, hidden))
     assert bits(one) == bits(two)
     asked = [
-        training.predictions(one, part["kappa"].values[:2], side=1.0, **NOISELESS, seed=0, mask=mask)
+        calls.predictions(one, part["kappa"].values[:2], side=1.0, **NOISELESS, seed=0, mask=mask)
         for part in (data, hidden)
     ]
     np.testing.assert_array_equal(*asked)
@@ -270,12 +271,12 @@ def test_what_lies_under_a_mask_is_neither_learnt_from_nor_asked():
 def test_a_coarse_pixel_is_observed_where_all_of_it_is():
     mask = np.ones((8, 8), bool)
     mask[0, 0] = False
-    out = survey.observe_degraded(jnp.ones((1, 8, 8)), key(), pixel=2.0, **NOISELESS, factor=2, mask=mask)
+    out = calls.observe(jnp.ones((1, 8, 8)), key(), pixel=2.0, **NOISELESS, factor=2, mask=mask)
     assert out[0, 0, 0] == 0 and np.count_nonzero(out) == 15
 
 
 def test_what_is_saved_comes_back_to_the_bit(tmp_path):
-    trained = training.fit(white_maps(models=16, maps=4), **QUICK, coarsen=1)
+    trained = calls.fit(white_maps(models=16, maps=4), **QUICK, coarsen=1)
     trained.save(tmp_path / "network")
     back = estimators.Estimator.load(tmp_path / "network")
     assert bits(back) == bits(trained) and back.coarsen == 1
@@ -288,7 +289,7 @@ def test_held_out_models_are_not_learnt_from():
     changed = data.copy(deep=True)
     held = (changed["model"] == 4) | (changed["model"] == 12)
     changed["kappa"] = changed["kappa"] * xr.where(held, 3.0, 1.0).astype(np.float32)
-    one, two = training.fit(data, **QUICK), training.fit(changed, **QUICK)
+    one, two = calls.fit(data, **QUICK), calls.fit(changed, **QUICK)
     assert bits(one.model) == bits(two.model)
     assert one.history["held_out_loss"][-1] != two.history["held_out_loss"][-1]
 
@@ -297,7 +298,7 @@ def test_the_test_split_is_not_looked_at():
     data = white_maps()
     changed = data.copy(deep=True)
     changed["kappa"][{"map": changed["split"].values == 1}] = np.nan
-    assert bits(training.fit(data, **QUICK)) == bits(training.fit(changed, **QUICK))
+    assert bits(calls.fit(data, **QUICK)) == bits(calls.fit(changed, **QUICK))
 
 
 def test_a_degradation_changes_what_is_learnt():
@@ -306,14 +307,14 @@ def test_a_degradation_changes_what_is_learnt():
     def halve(kappa, *, key):
         return kappa * jnp.linspace(0, 1, 16)
 
-    assert bits(training.fit(data, **QUICK, transform=halve).model) != bits(training.fit(data, **QUICK).model)
+    assert bits(calls.fit(data, **QUICK, transform=halve).model) != bits(calls.fit(data, **QUICK).model)
 
 
 def test_a_coarse_network_is_asked_through_coarse_pixels():
     data = white_maps(side=32)
-    trained = training.fit(data, **QUICK, coarsen=2)
+    trained = calls.fit(data, **QUICK, coarsen=2)
     kappa = data["kappa"].values[:3]
-    found = training.predictions(trained, kappa, side=1.0, **NOISELESS, seed=0, copies=1)
+    found = calls.predictions(trained, kappa, side=1.0, **NOISELESS, seed=0, copies=1)
     coarse = survey.coarsen(jnp.asarray(kappa), 2)
     np.testing.assert_allclose(found, training.predict(trained, coarse), rtol=1e-5)
 
@@ -321,16 +322,16 @@ def test_a_coarse_network_is_asked_through_coarse_pixels():
 # Checkpoints
 
 
-def test_a_checkpoint_of_other_arguments_is_refused(tmp_path):
+def test_a_checkpoint_of_other_arguments_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
     run = functools.partial(
-        training.train,
+        calls.train,
         architectures.Compact(width=2, key=key()),
         white_maps()["kappa"].values[:32] * 100,
         np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32),
         batch=16,
         learning_rate=1e-3,
         checkpoint=tmp_path,
-        save_seconds=0.0,
         key=key(),
     )
     run(steps=4)
@@ -369,38 +370,41 @@ def broken(name, index, value):
 )
 def test_bad_input_is_named(data, changes, message):
     with pytest.raises(ValueError, match=message):
-        training.fit(data, **QUICK | changes)
+        calls.fit(data, **QUICK | changes)
 
 
-def test_a_diverged_loss_is_named_and_the_last_good_state_kept(tmp_path):
+def test_a_diverged_loss_is_named_and_the_last_good_state_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
     data = white_maps()["kappa"].values[:32]
     targets = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
-    common = dict(steps=30, batch=16, optimiser="ribli18", learning_rate=1e6, save_seconds=0.0, key=key())
+    common = dict(steps=30, batch=16, optimiser="ribli18", learning_rate=1e6, key=key())
     model = architectures.Compact(width=2, key=key())
     with pytest.raises(
         FloatingPointError, match=r"^loss = (nan|inf) at step .* the last good state is kept in"
     ) as error:
-        training.train(model, 100 * data, targets, **common, checkpoint=tmp_path)
+        calls.train(model, 100 * data, targets, **common, checkpoint=tmp_path)
     step, kept = (int(n) for n in re.findall(r"step (\d+)", str(error.value)))
     assert 0 < kept <= step < 29
     state = checkpoints_state(model, tmp_path)
-    assert int(state["done"]) == kept and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state["members"]))
+    assert int(state["done"]) == kept and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state["network"]))
 
 
 def checkpoints_state(model, folder):
-    trainer = _Trainer([model], Settings(30, 16, optimiser="ribli18"), None, plan_for_device(16, False), [key()])
-    return eqx.tree_deserialise_leaves(folder / "state.eqx", trainer.initial(0, 0))
+    fresh = trainer.Trainer(
+        model, Training(30, 16, optimiser="ribli18"), None, trainer.plan_for_device(16, False), key()
+    )
+    return eqx.tree_deserialise_leaves(folder / "state.eqx", fresh.initial(0, 0))
 
 
 def test_stopping_early_without_held_out_maps_is_refused():
     with pytest.raises(ValueError, match=r"^patience = 3: stopping early needs held-out maps, and there are none"):
-        training.fit(white_maps(), **QUICK, patience=3)
+        calls.fit(white_maps(), **QUICK, patience=3)
 
 
 def test_a_loss_that_needs_more_outputs_is_refused():
     data, targets = white_maps()["kappa"].values[:32], np.random.default_rng(0).normal(size=(32, 2))
     with pytest.raises(ValueError, match=r'^outputs = 2: loss = "likelihood" needs 5 for 2 targets$'):
-        training.train(
+        calls.train(
             architectures.Compact(width=2, key=key()), data, targets, steps=1, batch=8, loss="likelihood", key=key()
         )
 

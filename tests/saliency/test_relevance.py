@@ -219,7 +219,7 @@ def test_a_layer_without_a_rule_is_named_and_can_be_given_one():
         saliency.lrp(model, X, 0)
     saliency.register(Twice, "pass")
     close(saliency.lrp(model, X, 0), 2 * saliency.lrp(TWO, X, 0))
-    with pytest.raises(ValueError, match=r'^kind = "other": must be one of weights, average'):
+    with pytest.raises(ValueError, match=r'^kind = \'other\': must be one of "weights", "average"'):
         saliency.register(Twice, "other")
     with pytest.raises(ValueError, match=r"^layer tanh: relevance has no rule"):
         saliency.lrp(eqx.nn.Sequential([eqx.nn.Lambda(jnp.tanh)]), X, 0)
@@ -230,8 +230,8 @@ def test_a_layer_without_a_rule_is_named_and_can_be_given_one():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "gamma"}, '^rule = "gamma": must be "epsilon" or "alpha-beta"$'),
-        ({"first": "flat"}, '^first = "flat": must be'),
+        ({"rule": "gamma"}, '^rule = .gamma.: must be one of "epsilon", "alpha-beta"$'),
+        ({"first": "flat"}, '^first = .flat.: must be one of "same", "w2", "zB"$'),
         ({"epsilon": -1.0}, "^epsilon = -1.0: must be >= 0$"),
         ({"alpha": 0.5}, "^alpha = 0.5: must be >= 1$"),
         ({"first": "zB"}, "^bounds = None: must be given with"),

@@ -1,5 +1,6 @@
 """Attribution methods against answers worked out on paper, on networks small enough for that."""
 
+import calls
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import saliency
-from wlbook.network import architectures, layers, summary, training
+from wlbook.network import architectures, layers, summary
 from wlbook.saliency import occluded
 
 GRADIENTS = [saliency.gradient, saliency.guided_backprop, saliency.deconvnet]
@@ -208,7 +209,7 @@ def test_integrated_gradients_are_complete_with_biases_too():
 
 def test_integrated_gradients_of_a_trained_network_are_complete_to_one_percent_with_32_steps():
     data = lessons_data.data()
-    trained = training.fit(data, width=8, steps=100, batch=32, learning_rate=5e-3, sigma_e=0.0, smoothing=0.0)
+    trained = calls.fit(data, width=8, steps=100, batch=32, learning_rate=5e-3, sigma_e=0.0, smoothing=0.0)
     assert trained.history["loss"][-10:].mean() < 0.7 * trained.history["loss"][:10].mean()  # it has learnt
     kappa, zero = data["kappa"].values[::32], np.zeros((1, 16, 16), np.float32)
     for output in (0, 1):
@@ -276,16 +277,20 @@ def test_destroyed_networks_share_what_is_destroyed_in_both():
     np.testing.assert_array_equal(one[last], two[last])
 
 
-def test_cascade_starts_at_one_and_a_map_of_the_input_never_falls():
+def test_a_gradient_falls_when_all_layers_are_drawn_anew_and_a_map_of_the_input_never_does():
     def blind(model, kappa, output):
         return jnp.asarray(kappa)
 
+    def kept(method, depth):
+        before, after = (saliency.over_maps(method, one, maps(3), 0) for one in (model, anew[depth]))
+        return saliency.rank_correlation(np.abs(before), np.abs(after))
+
     model = compact()
-    depths = [0, len([w for w in summary.weights(model).values() if w.ndim >= 2])]
-    found = saliency.cascade(saliency.gradient, model, maps(3), 0, depths=depths, key=key())
-    np.testing.assert_allclose(found[0], 1)
-    assert (np.abs(found[1]) < 0.4).all()
-    np.testing.assert_allclose(saliency.cascade(blind, model, maps(3), 0, depths=depths, key=key()), 1)
+    everything = len([w for w in summary.weights(model).values() if w.ndim >= 2])
+    anew = {depth: saliency.randomized(model, depth, key=key()) for depth in (0, everything)}
+    np.testing.assert_allclose(kept(saliency.gradient, 0), 1)
+    assert (np.abs(kept(saliency.gradient, everything)) < 0.4).all()
+    np.testing.assert_allclose(kept(blind, everything), 1)
 
 
 def test_rank_correlation_is_spearmans():
@@ -318,7 +323,7 @@ def test_bad_questions_are_named(method, kappa, output, message):
 def test_bad_maps_among_many_are_named():
     kappa = maps(3)
     kappa[1, 0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"^kappa\[1\] holds NaN or infinity: must be finite$"):
+    with pytest.raises(ValueError, match=r"^kappa\[1\] holds NaN or infinity \(1 of 3 do\): must be finite$"):
         saliency.over_maps(saliency.gradient, compact(), kappa, 0)
     with pytest.raises(ValueError, match=r"must be \[map, bin, y, x\] with at least one map"):
         saliency.over_maps(saliency.gradient, compact(), kappa[0], 0)

@@ -1,5 +1,7 @@
 """Rungs of the convergence ladder: what they change, and the error of a ratio of means."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -19,27 +21,39 @@ def test_the_error_of_a_ratio_is_the_scatter_of_ratios_made_again_and_again():
 
 
 def test_a_wider_box_keeps_the_spacing_of_particles_and_the_planes():
-    box = boxes.specifications(
-        n_models=1, n_maps=2, n_fiducial=1, side=3.5, pixels=16, box=240.0, particles=16, steps=12,
-        source_redshift=1.0, seed=1,
-    )[-1]  # fmt: skip
+    box = boxes.Box(n_maps=2, pixels=16, particles=16)
     wider = convergence_ladder.rung(convergence_ladder.WIDER, box)
-    assert wider["box"] / wider["particles"] == 15.0 and wider["box"] == 300.0
-    assert box["box"] == 240.0, "what is compared with stays as it is"
+    assert wider.box / wider.particles == 15.0 and wider.box == 300.0
+    assert box.box == 240.0, "what is compared with stays as it is"
     cones = [
         light_cone(Cosmology(0.26, 0.8), box=side, steps=12, source_redshift=1.0).thickness for side in (240.0, 300.0)
     ]
     assert cones[0] == cones[1]
-    kappa = boxes.simulate_box(**wider)["kappa"]
+    (*_, universe) = boxes.universes(box, n_models=1, n_fiducial=1, seed=1)
+    kappa = boxes.simulate_box(wider, universe)["kappa"]
     assert kappa.shape == (2, 1, 16, 16) and float(kappa.std()) > 0
 
 
 def test_a_rung_changes_one_thing():
-    box = {"particles": 16, "steps": 12, "seed": 3}
+    box = boxes.Box(particles=32)
     assert convergence_ladder.rung("as in the book", box) == box
-    assert convergence_ladder.rung("half the particles a side", box) == box | {"particles": 8}
-    assert convergence_ladder.rung("planes half as thick", box) == box | {"planes_per_step": 2}
-    assert convergence_ladder.rung("straight rays (Born)", box) == box | {"method": "born"}
+    for name, change in (
+        ("half the particles a side", {"particles": 16}),
+        ("planes half as thick", {"planes_per_step": 2}),
+        ("straight rays (Born)", {"method": "born"}),
+    ):
+        assert convergence_ladder.rung(name, box) == dataclasses.replace(box, **change)
+
+
+def test_the_ladder_has_no_rung_that_the_machine_or_the_box_cannot_bear():
+    box = boxes.Box(particles=32)
+    assert list(convergence_ladder.ladder(box, 0, finest=256)) == ["as in the book"]
+    assert list(convergence_ladder.ladder(box, 9, finest=256)) == ["as in the book", *convergence_ladder.RUNGS]
+    few = convergence_ladder.ladder(box, 3, finest=32)
+    assert list(few) == ["as in the book", "half the particles a side", "twice the steps"]
+    smallest = convergence_ladder.ladder(dataclasses.replace(box, particles=16), 2, finest=256)
+    assert list(smallest) == ["as in the book", "twice the particles a side"]
+    assert smallest["twice the particles a side"].particles == 32
 
 
 def test_one_box_says_nothing_of_scatter():

@@ -34,7 +34,7 @@ def broken(folder):
 
 
 def test_the_columbia_layout_is_read_whole(columbia):
-    data = maps.make(source=str(columbia), pixels=16)
+    data = maps.fetch(str(columbia), pixels=16, n_maps=64)
     assert data["kappa"].shape == (18, 1, 16, 16) and data["kappa"].dtype == np.float32
     assert data.attrs["side"] == 3.5 and data.attrs["pixel"] == pytest.approx(3.5 * 60 / 16)
     assert data.attrs["source_redshift"] == [1.0]

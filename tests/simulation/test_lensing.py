@@ -76,9 +76,9 @@ def test_what_bending_changes_grows_with_the_square_of_the_lenses():
 def test_one_lens_plane_distorts_by_the_second_derivatives_of_its_potential():
     # With one plane nothing is bent twice: shear follows kappa by Kaiser and Squires 1993, and nothing rotates.
     rays = lensing.trace(made_of(rough(2), count=1), AT_1, side=3.5, pixels=64, n_maps=1, key=random.key(3))
-    assert float(np.abs(rays.rotation).max()) < 1e-3 * float(rays.kappa.std())
+    assert float(np.abs(rays["rotation"]).max()) < 1e-3 * float(rays["kappa"].std())
     # Rays enough to take derivatives: the shear must be the same second derivatives that kappa is the trace of.
-    kappa, shear_1, shear_2 = (np.asarray(one[0, 0], np.float64) for one in rays[:3])
+    kappa, shear_1, shear_2 = (np.asarray(one[0, 0], np.float64) for one in list(rays.values())[:3])
     # div-curl identity: d_x gamma_1 + d_y gamma_2 = d_x kappa, d_x gamma_2 - d_y gamma_1 = d_y kappa
     d_y, d_x = (functools.partial(np.gradient, axis=axis) for axis in (0, 1))
     inner = (slice(2, -2), slice(2, -2))

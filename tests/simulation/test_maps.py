@@ -1,31 +1,30 @@
 """The dataset: its shape and meaning, its splits, and that nothing depends on the order of the work."""
 
-import json
+import dataclasses
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from wlbook.simulation import cosmology, dataset, maps
-from wlbook.simulation.boxes import disk_need, simulate_box, specifications, trusted_ell
+from wlbook.runner.cache_keys import canonical, describe
+from wlbook.simulation import cosmology, dataset, maps, sources
+from wlbook.simulation.boxes import Box, Universe, disk_need, simulate_box, trusted_ell, universes
 
-SMALL = {
-    "n_models": 2,
-    "n_maps": 3,
-    "n_fiducial": 2,
-    "side": 3.5,
-    "pixels": 16,
-    "box": 240.0,
-    "particles": 16,
-    "steps": 6,
-    "source_redshift": 1.0,
-    "seed": 1,
-}
+SMALL = {"n_maps": 3, "side": 3.5, "pixels": 16, "box": 240.0, "particles": 16, "steps": 6}
+COUNTS = {"n_models": 2, "n_fiducial": 2, "seed": 1}
+
+
+def box(**changes) -> Box:
+    return Box(**(SMALL | changes))
+
+
+def places(**changes) -> list[Universe]:
+    return universes(box(), **(COUNTS | changes))
 
 
 @pytest.fixture(scope="module")
 def data() -> xr.Dataset:
-    return maps.make(**SMALL)
+    return maps.simulate(box(), places())
 
 
 def test_dataset_has_the_promised_names_shapes_and_types(data):
@@ -51,47 +50,46 @@ def test_every_model_is_trained_and_tested_on_different_seeds(data):
 
 
 def test_order_of_the_boxes_changes_no_byte(data):
-    last = specifications(**SMALL)[-1]
-    alone = simulate_box(**last)
-    there = data.isel(map=np.flatnonzero(data["seed"].values == last["seed"]))
+    last = places()[-1]
+    alone = simulate_box(box(), last)
+    there = data.isel(map=np.flatnonzero(data["seed"].values == last.seed))
     np.testing.assert_array_equal(alone["kappa"], there["kappa"])
 
 
 def test_more_models_leave_the_first_ones_alone():
-    few = specifications(**SMALL)
-    many = specifications(**(SMALL | {"n_models": 5, "n_fiducial": 3}))
-    assert all(one in many for one in few)
-    assert len({one["seed"] for one in many}) == len(many) == 13
+    few, many = places(), places(n_models=5, n_fiducial=3)
+    assert set(few) <= set(many)
+    assert len({one.seed for one in many}) == len(many) == 13
 
 
 def test_another_seed_is_another_universe():
-    seeds = [{one["seed"] for one in specifications(**(SMALL | {"seed": seed}))} for seed in (1, 2, 12)]
+    seeds = [{one.seed for one in places(seed=seed)} for seed in (1, 2, 12)]
     assert not seeds[0] & seeds[1] and not seeds[0] & seeds[2]
 
 
-def test_make_asks_for_every_box_through_call(data):
+def test_every_box_is_asked_for_through_call(data):
     asked = []
 
     def call(function, **inputs):
         asked.append((function, inputs))
         return data.isel(map=slice(0, 3))
 
-    made = maps.make(**SMALL, call=call)
-    assert [inputs for _, inputs in asked] == specifications(**SMALL)
+    made = maps.simulate(box(), places(), call=call)
+    assert [inputs for _, inputs in asked] == [{"box": box(), "universe": one} for one in places()]
     assert {function for function, _ in asked} == {simulate_box}
     assert made.sizes["map"] == 18 and made.attrs == data.attrs
 
 
 def test_several_sources_are_bins_and_farther_ones_are_lensed_more():
-    one = specifications(**(SMALL | {"source_redshift": [0.5, 1.0], "n_models": 1, "n_fiducial": 1}))[0]
-    kappa = simulate_box(**one)["kappa"].values
+    kappa = simulate_box(box(sources=sources.at([0.5, 1.0])), places()[0])["kappa"].values
     assert kappa.shape[1] == 2
     assert kappa[:, 1].std() > 1.3 * kappa[:, 0].std()
     assert np.corrcoef(kappa[:, 0].ravel(), kappa[:, 1].ravel())[0, 1] > 0.3
 
 
 def test_disk_need_counts_every_pixel():
-    assert disk_need(specifications(**SMALL)) == 6 * 3 * 16**2 * 4
+    assert disk_need(box()) == 3 * 16**2 * 4
+    assert disk_need(box(sources=sources.smail())) == 4 * 3 * 16**2 * 4
 
 
 def test_trusted_ell_grows_with_resolution():
@@ -103,34 +101,65 @@ def test_trusted_ell_grows_with_resolution():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_models": 0}, "n_models = 0: must be >= 1"),
         ({"n_maps": 0}, "n_maps = 0: must be >= 1"),
-        ({"n_fiducial": 0}, "n_fiducial = 0: must be >= 1"),
         ({"pixels": 4}, "pixels = 4: must be >= 8"),
         ({"particles": 8}, "particles = 8: must be >= 16"),
         ({"particles": 33}, "particles = 33: must be even"),
         ({"steps": 5}, "steps = 5: must be >= 6"),
+        ({"planes_per_step": 0}, "planes_per_step = 0: must be >= 1"),
         ({"side": 0.0}, r"side = 0\.0: must be > 0 \[deg\]"),
         ({"box": -240.0}, r"box = -240\.0: must be > 0 \[Mpc/h\]"),
-        ({"side": 6.0}, r"box = 240\.0: a field of side = 6\.0 deg .* box must be >= 271 \[Mpc/h\]"),
-        ({"source_redshift": 0.0}, r"source_redshift = 0\.0: must be > 0"),
-        ({"source_redshift": [0.5, -1.0]}, r"source_redshift = -1\.0: must be > 0"),
-        ({"source_redshift": []}, r"source_redshift = \[\]: must name at least one"),
-        ({"seed": -1}, "seed = -1: must be >= 0"),
-        ({"source": "heaven"}, 'source = heaven: must be "simulate" or a folder'),
         ({"method": "guess"}, "method = 'guess': must be one of"),
+    ],
+)
+def test_a_bad_box_is_named_when_it_is_made(change, message):
+    with pytest.raises(ValueError, match=message) as error:
+        box(**change)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_models": 0}, "n_models = 0: must be >= 1"),
+        ({"n_fiducial": 0}, "n_fiducial = 0: must be >= 1"),
+        ({"seed": -1}, "seed = -1: must be >= 0"),
         ({"design": "paper-c"}, "design = 'paper-c': must be one of paper-a, paper-b"),
-        ({"sources": "nowhere.txt"}, "sources = nowhere.txt: must be"),
         ({"n_second": -1}, "n_second = -1: must be >= 0"),
     ],
 )
-def test_bad_arguments_are_named_before_any_work(change, message):
-    def call(function, **inputs):
-        raise AssertionError("work has begun")
-
+def test_bad_counts_are_named(change, message):
     with pytest.raises(ValueError, match=message) as error:
-        maps.make(**(SMALL | change), call=call)
+        places(**change)
     assert "\n" not in str(error.value)
+
+
+def test_a_field_wider_than_the_box_is_refused_before_any_work():
+    with pytest.raises(ValueError, match=r"box = 240\.0: a field of side = 6\.0 deg .* box must be >= 271 \[Mpc/h\]"):
+        universes(box(side=6.0), **COUNTS)
+
+
+def test_a_folder_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match='source = heaven: must be "simulate" or a folder'):
+        maps.fetch("heaven", pixels=16, n_maps=3)
+
+
+@pytest.mark.parametrize(
+    ("redshift", "message"),
+    [
+        (0.0, r"source_redshift = 0\.0: must be > 0"),
+        ([0.5, -1.0], r"source_redshift = -1\.0: must be > 0"),
+        ([], r"source_redshift = \[\]: must name at least one"),
+    ],
+)
+def test_bad_redshifts_are_named(redshift, message):
+    with pytest.raises(ValueError, match=message):
+        sources.named("plane", redshift)
+
+
+def test_a_missing_file_of_sources_is_named():
+    with pytest.raises(ValueError, match=r"sources = nowhere\.txt: must be"):
+        sources.named("nowhere.txt", 1.0)
 
 
 def test_an_unknown_split_is_named(data):
@@ -139,24 +168,42 @@ def test_an_unknown_split_is_named(data):
 
 
 def test_bins_of_galaxies_are_bins_of_the_maps():
-    one = specifications(**(SMALL | {"sources": "stage-iii", "n_models": 1, "n_fiducial": 1, "a_ia": 1.0}))[-1]
-    assert json.loads(json.dumps(one)) == one, "what a box is made from must be writable as it is"
-    data = simulate_box(**one)
+    deep = box(sources=sources.smail(), a_ia=1.0)
+    data = simulate_box(deep, places()[-1])
     assert data["kappa"].shape == (3, 4, 16, 16)
     assert np.all(np.diff(data.attrs["source_redshift"]) > 0.1)
     assert np.all(np.diff(data["kappa"].values.std((0, 2, 3))) > 0), "farther galaxies are lensed more"
 
 
+def test_what_a_box_is_made_from_is_known_to_the_store_and_tells_boxes_apart():
+    def key(one: Box, universe: Universe) -> str:
+        return canonical(describe(simulate_box, {"box": one, "universe": universe}, lambda _: None)["inputs"])
+
+    here = places()[0]
+    assert key(box(), here) == key(box(sources=sources.at(1.0), side=3.5), here)
+    changes = {"a_ia": 1.0, "method": "born", "sources": sources.at(0.9), "planes_per_step": 2}
+    keys = {key(box(**{name: value}), here) for name, value in changes.items()} | {key(box(), here)}
+    assert len(keys) == len(changes) + 1
+    assert key(box(), here) != key(box(), dataclasses.replace(here, seed=here.seed + 1))
+
+
+def test_sources_in_a_box_are_the_same_on_every_processor():
+    table = sources.smail()
+    noisy = sources.Sources(table.redshift + 1e-12, table.share * (1 + 1e-12))
+    assert box(sources=noisy) == box(sources=table)
+    np.testing.assert_allclose(box(sources=table).galaxies.share.sum(axis=1), 1, rtol=1e-12)
+
+
 def test_the_second_universe_is_tested_on_and_never_learnt_from():
-    boxes = specifications(**(SMALL | {"n_second": 2}))
-    second = [one for one in boxes if one["model"] == -2]
-    assert [(one["split"], one["omega_m"], one["sigma_8"]) for one in second] == [("test", *cosmology.SECOND)] * 2
-    assert len({one["seed"] for one in boxes}) == len(boxes)
+    boxes = places(n_second=2)
+    second = [one for one in boxes if one.model == -2]
+    assert [(one.split, one.omega_m, one.sigma_8) for one in second] == [("test", *cosmology.SECOND)] * 2
+    assert len({one.seed for one in boxes}) == len(boxes)
 
 
 def test_each_papers_design_has_its_own_sky():
-    sky = [specifications(**(SMALL | {"design": name}))[-1] for name in ("paper-a", "paper-b")]
-    assert [(one["omega_m"], one["sigma_8"]) for one in sky] == [(0.26, 0.80), (0.2915, 0.7835)]
+    sky = [places(design=name)[-1] for name in ("paper-a", "paper-b")]
+    assert [(one.omega_m, one.sigma_8) for one in sky] == [(0.26, 0.80), (0.2915, 0.7835)]
 
 
 def test_independent_maps_are_counted():

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook.common import random
-from wlbook.degradation import filters
 from wlbook.simulation import survey
-from wlbook.simulation.cosmology import FIDUCIAL, Cosmology, distance
+from wlbook.simulation.survey import Survey
 
 
 def test_sigma_of_paper_a():
@@ -71,14 +70,14 @@ def test_smoothing_keeps_the_mean_and_adds_in_quadrature(sigma, more):
 
 def test_observing_adds_noise_before_smoothing():
     kappa = jnp.zeros((50, 1, 64, 64))
-    seen = survey.observe(kappa, pixel=1.0, n_gal=30.0, sigma_e=0.4, smoothing=2.0, key=random.key(5))
+    seen = survey.observe(kappa, Survey(smoothing=2.0), pixel=1.0, key=random.key(5))
     # White noise smoothed with a Gaussian keeps 1 / (4 pi sigma^2) of its variance.
     expected = survey.shape_noise_sigma(30.0, 1.0) / (4 * np.pi * 2.0**2) ** 0.5
     assert float(seen.std()) == pytest.approx(expected, rel=0.03)
 
 
 def test_observing_compiles():
-    observe = functools.partial(survey.observe, pixel=1.0, n_gal=30.0, sigma_e=0.4, smoothing=2.0)
+    observe = functools.partial(survey.observe, survey=Survey(smoothing=2.0), pixel=1.0)
     kappa, key = jax.random.normal(random.key(6), (3, 2, 16, 16)), random.key(7)
     np.testing.assert_allclose(jax.jit(observe)(kappa, key=key), observe(kappa, key=key), atol=1e-6)
 
@@ -88,15 +87,32 @@ def test_observing_compiles():
     [
         ({"n_gal": -1.0}, r"n_gal = -1\.0: must be > 0 \[arcmin\^-2\]"),
         ({"n_gal": float("nan")}, "n_gal = nan: must be > 0"),
-        ({"pixel": 0.0}, r"pixel = 0\.0: must be > 0 \[arcmin\]"),
         ({"sigma_e": -0.1}, r"sigma_e = -0\.1: must be >= 0"),
         ({"smoothing": -2.0}, r"smoothing = -2\.0: must be >= 0 \[arcmin\]"),
     ],
 )
 def test_a_bad_survey_is_refused(change, message):
-    settings = {"pixel": 1.0, "n_gal": 30.0, "sigma_e": 0.4, "smoothing": 1.0} | change
     with pytest.raises(ValueError, match=message):
-        survey.observe(jnp.zeros((1, 8, 8)), **settings, key=random.key(1))
+        Survey(**change)
+
+
+def test_a_pixel_of_no_size_is_refused():
+    with pytest.raises(ValueError, match=r"pixel = 0\.0: must be > 0 \[arcmin\]"):
+        survey.observe(jnp.zeros((1, 8, 8)), Survey(), pixel=0.0, key=random.key(1))
+
+
+def test_a_survey_is_the_same_however_its_numbers_were_written():
+    assert Survey(30, 0, [1, 2]) == Survey(30.0, 0.0, (1.0, 2.0))
+    assert hash(Survey(n_gal=[10, 20])) == hash(Survey(n_gal=(10.0, 20.0)))
+
+
+def test_after_coarser_pixels_smoothing_is_as_long_on_the_sky():
+    def coarser(kappa, *, key):
+        return survey.coarsen(kappa, 2)
+
+    white = jax.random.normal(random.key(3), (1, 64, 64))
+    seen = survey.observe(white, Survey(sigma_e=0.0, smoothing=4.0), pixel=1.0, transform=coarser, key=random.key(1))
+    np.testing.assert_allclose(seen, survey.smooth(survey.coarsen(white, 2), 4.0, 2.0), atol=1e-6)
 
 
 def test_each_bin_may_have_its_own_noise_and_smoothing():
@@ -142,12 +158,6 @@ def test_masks_are_read_from_arrays_and_images(tmp_path):
     assert holes is not None and 0 < holes.mean() < 1
 
 
-def test_one_comoving_scale_is_a_smaller_angle_farther_away():
-    near, far = filters.comoving_smoothing(1.0, [0.2, 0.8])
-    assert np.radians(near / 60) * float(distance(Cosmology(*FIDUCIAL), 0.2)) == pytest.approx(1.0)
-    assert near > 2 * far
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -160,8 +170,6 @@ def test_one_comoving_scale_is_a_smaller_angle_farther_away():
         (lambda: survey.mask("holes:1.0:3", pixels=8, pixel=1.0), "share = 1.0: must be >= 0 and < 0.9"),
         (lambda: survey.mask("holes:0.1:0", pixels=8, pixel=1.0), "radius = 0.0: must be > 0"),
         (lambda: survey.mask("nowhere.fits", pixels=8, pixel=1.0), "mask = nowhere.fits: is missing"),
-        (lambda: filters.comoving_smoothing(-1.0, [0.5]), "length = -1.0: must be >= 0"),
-        (lambda: filters.comoving_smoothing(1.0, [0.0]), "redshift = 0.0: must be > 0"),
     ],
 )
 def test_a_bad_mask_or_length_is_refused(call, message):

@@ -7,7 +7,7 @@ import zlib
 import jax
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, UInt32
 
 _AT_ONCE = 1 << 18  # normal numbers: one program for the weights of most networks
 
@@ -23,6 +23,11 @@ def key(seed: int, *names: str | int) -> Key[Array, ""]:
     for name in names:
         stream = jax.random.fold_in(stream, zlib.crc32(str(name).encode()))
     return stream
+
+
+def of_maps(number: int) -> UInt32[np.ndarray, " map"]:
+    """What to fold into `key(seed, "noise")` for the noise of map i: the stream is then `key(seed, "noise", i)`."""
+    return np.array([zlib.crc32(str(i).encode()) for i in range(number)], np.uint32)
 
 
 def normal(stream: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array | np.ndarray, "*shape"]:

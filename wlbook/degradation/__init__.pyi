@@ -5,12 +5,10 @@ from .bins import single_bin as single_bin
 from .bins import sum_bins as sum_bins
 from .filters import FIDUCIAL as FIDUCIAL
 from .filters import band_stop as band_stop
-from .filters import ell_from_angle as ell_from_angle
 from .filters import ell_from_length as ell_from_length
 from .filters import high_pass as high_pass
 from .filters import lens_redshifts as lens_redshifts
 from .filters import low_pass as low_pass
-from .grammar import compose as compose
 from .grammar import degrade as degrade
 from .grammar import parse as parse
 from .randomisation import randomize_phases as randomize_phases

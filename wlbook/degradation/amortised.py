@@ -7,9 +7,7 @@ whole curve of information against scale. `tuned` goes on from it for a few step
 
 import dataclasses
 import functools
-import json
 import math
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +26,11 @@ from wlbook.common.progress import progress
 from wlbook.degradation import bins, sampler
 from wlbook.degradation.film import Conditioned
 from wlbook.degradation.sampler import DegradationFamily, SampledDegradation
-from wlbook.network import trainer
+from wlbook.network import checkpoints, trainer
+from wlbook.network.configuration import Training
 from wlbook.network.estimators import Estimator
-from wlbook.network.trainer import Settings
-from wlbook.network.training_set import lesson, spread
-from wlbook.simulation.survey import PerBin, observe_degraded
+from wlbook.network.training_set import look_at, prepare, spread
+from wlbook.simulation.survey import Survey
 
 
 class _Told(eqx.Module):
@@ -87,33 +85,27 @@ class Amortised(eqx.Module):
         )
 
     def save(self, folder: Path) -> None:
-        """Write the weights (Equinox leaves) and everything else (JSON) into `folder`."""
-        scales = ("input_scale", "target_mean", "target_scale")
-        described = {name: np.asarray(getattr(self, name)).tolist() for name in scales}
-        described |= {"history": {name: values.tolist() for name, values in self.history.items()}}
-        described |= {"family": dataclasses.asdict(self.family), "coarsen": self.coarsen}
+        """Write everything into `folder`."""
+        described = {"family": dataclasses.asdict(self.family), "history": self.history, "coarsen": self.coarsen}
         described |= {"width": self.width, "ramps": self.ramps}
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "amortised.json").write_text(json.dumps(described))
-        eqx.tree_serialise_leaves(folder / "weights.eqx", self.model)
+        scales = (self.input_scale, self.target_mean, self.target_scale)
+        checkpoints.write(folder, described, (self.model, scales))
 
     @classmethod
     def load(cls, folder: Path) -> "Amortised":
         """Read what `save` wrote."""
-        stored = json.loads((folder / "amortised.json").read_text())
-        family = DegradationFamily(**{**stored["family"], "power": tuple(stored["family"]["power"])})
-        make = functools.partial(_fresh, family, stored["width"], stored["ramps"], jax.random.key(0))
-        return cls(
-            model=eqx.tree_deserialise_leaves(folder / "weights.eqx", eqx.filter_eval_shape(make)),
-            input_scale=jnp.float32(stored["input_scale"]),
-            target_mean=jnp.asarray(stored["target_mean"], jnp.float32),
-            target_scale=jnp.asarray(stored["target_scale"], jnp.float32),
-            history={name: np.asarray(values) for name, values in stored["history"].items()},
-            family=family,
-            width=stored["width"],
-            ramps=stored["ramps"],
-            coarsen=stored["coarsen"],
-        )
+
+        def family(described: dict[str, Any]) -> DegradationFamily:
+            return DegradationFamily(**{**described["family"], "power": tuple(described["family"]["power"])})
+
+        def blank(described: dict[str, Any]) -> Any:
+            made = _fresh(family(described), described["width"], described["ramps"], jax.random.key(0))
+            return made, (jnp.float32(0), jnp.zeros(2), jnp.zeros(2))
+
+        described, (model, scales) = checkpoints.read(folder, blank)
+        settings = {name: described[name] for name in ("width", "ramps", "coarsen")}
+        history = checkpoints.history_of(described)
+        return cls(model, *scales, history=history, family=family(described), **settings)
 
 
 def _fresh(family: DegradationFamily, width: int, ramps: int, key: Key[Array, ""]) -> Conditioned:
@@ -122,33 +114,23 @@ def _fresh(family: DegradationFamily, width: int, ramps: int, key: Key[Array, ""
 
 def fit(
     data: xr.Dataset,
+    survey: Survey,
+    training: Training,
     *,
     width: int = 16,
     ramps: int = 0,
-    steps: int = 1500,
-    batch: int = 32,
-    learning_rate: float | None = None,
-    n_gal: PerBin = 30.0,
-    sigma_e: float = 0.4,
     noise_after: float = 0.0,
-    smoothing: PerBin = 1.0,
-    coarsen: int = 1,
     seed: int = 0,
     checkpoint: Path | None = None,
 ) -> Amortised:
     """Train one network for all degradations of a family.
 
     Args:
-        data: maps with their parameters, as `maps.make` returns them.
+        data: maps with their parameters [map, bin, y, x].
+        survey: noise before the degradation, and smoothing after all else.
+        training: how the network learns; each map of a step has a degradation of its own.
         width, ramps: as in `architectures.Compact`.
-        steps: optimiser steps.
-        batch: maps in a step, each with a degradation of its own.
-        learning_rate: peak learning rate; None is the recipe's own.
-        n_gal: source density of each bin [arcmin^-2], > 0.
-        sigma_e: total intrinsic ellipticity dispersion of the noise before the degradation; 0 is none.
         noise_after: standard deviation of white noise added after the degradation, in a pixel of the coarse maps.
-        smoothing: standard deviation of the Gaussian of each bin, after all of that [arcmin], >= 0.
-        coarsen: pixels averaged along each side before anything else.
         seed: of the initial weights, the order of the maps, noise and degradations.
         checkpoint: folder to keep the state in and to go on from.
 
@@ -156,7 +138,7 @@ def fit(
         ValueError: an argument out of range, maps that are not finite, no maps of split "train".
         FloatingPointError: the loss is not finite.
     """
-    taught = lesson(data, coarsen=coarsen, n_gal=n_gal, sigma_e=sigma_e, smoothing=smoothing)
+    taught = prepare(data, survey, coarsen_by=training.coarsen, held_out=training.held_out)
     shown = taught.shown(None, seed)
     scale = math.hypot(spread(shown), noise_after)
     family = sampler.family(shown, taught.side, (noise_after / scale) ** 2)
@@ -165,34 +147,28 @@ def fit(
         drawn = family.draw(len(kappa), jax.random.fold_in(key, 1))
         return _shown(taught.look, family, drawn, noise_after, scale, kappa, key)
 
-    ((model, history),) = trainer.run(
-        [_fresh(family, width, ramps, random.key(seed, "weights"))],
+    model, history = trainer.run(
+        _fresh(family, width, ramps, random.key(seed, "weights")),
         taught.kappa,
         taught.targets,
-        Settings(steps, batch, learning_rate),
+        training,
         observe=shown_now,
-        validation=None,
         checkpoint=checkpoint,
-        save_seconds=10.0,
-        keys=[random.key(seed, "training")],
+        key=random.key(seed, "training"),
     )
     targets = jnp.asarray(taught.mean, jnp.float32), jnp.asarray(taught.scale, jnp.float32)
-    return Amortised(model, jnp.float32(scale), *targets, history, family, width, ramps, coarsen)
+    return Amortised(model, jnp.float32(scale), *targets, history, family, width, ramps, training.coarsen)
 
 
 def tuned(
     amortised: Amortised,
     data: xr.Dataset,
+    survey: Survey,
+    training: Training,
     *,
     spec: str,
-    steps: int,
-    batch: int = 32,
-    learning_rate: float = 1e-3,
-    n_gal: PerBin = 30.0,
-    sigma_e: float = 0.4,
     noise_after: float = 0.0,
-    smoothing: PerBin = 1.0,
-    redshifts: tuple[float, ...] | list[float] = (),
+    redshifts: Sequence[float] = (),
     seed: int = 0,
     checkpoint: Path | None = None,
 ) -> Amortised:
@@ -200,12 +176,9 @@ def tuned(
 
     Args:
         amortised: where to start.
-        data: as in `fit`.
+        data, survey, noise_after: as in `fit`.
+        training: how, with a learning rate lower than that of a fresh start.
         spec: the degradation, a single step that the network knows.
-        steps: optimiser steps.
-        batch: maps in a step.
-        learning_rate: peak learning rate, lower than that of a fresh start.
-        n_gal, sigma_e, noise_after, smoothing: as in `fit`.
         redshifts: of each bin's lenses, for comoving scales that name none.
         seed: of the order of the maps and of the noise.
         checkpoint: folder to keep the state in and to go on from.
@@ -216,23 +189,21 @@ def tuned(
     """
     family = amortised.family
     one = family.read(spec, tuple(redshifts))
-    taught = lesson(data, coarsen=amortised.coarsen, n_gal=n_gal, sigma_e=sigma_e, smoothing=smoothing)
+    taught = prepare(data, survey, coarsen_by=amortised.coarsen, held_out=training.held_out)
     scale = float(amortised.input_scale)
 
     def shown_now(kappa: Array, key: Array) -> Array:
         drawn = SampledDegradation(*(jnp.repeat(numbers, len(kappa)) for numbers in one))
         return _shown(taught.look, family, drawn, noise_after, scale, kappa, key)
 
-    ((model, history),) = trainer.run(
-        [amortised.model],
+    model, history = trainer.run(
+        amortised.model,
         taught.kappa,
         taught.targets,
-        Settings(steps, batch, learning_rate),
+        training,
         observe=shown_now,
-        validation=None,
         checkpoint=checkpoint,
-        save_seconds=10.0,
-        keys=[random.key(seed, "tuning", spec)],
+        key=random.key(seed, "tuning", spec),
     )
     return dataclasses.replace(amortised, model=model, history=history)
 
@@ -240,14 +211,12 @@ def tuned(
 def predictions(
     amortised: Amortised,
     kappa: Float[Array | np.ndarray, "map bin y x"],
+    survey: Survey,
     *,
     specs: Sequence[str],
     side: float,
-    n_gal: PerBin,
-    sigma_e: float,
-    noise_after: float = 0.0,
-    smoothing: PerBin,
     seed: int,
+    noise_after: float = 0.0,
     redshifts: Sequence[float] = (),
     batch: int = 256,
 ) -> Float[np.ndarray, "spec map output"]:
@@ -258,9 +227,9 @@ def predictions(
     Args:
         amortised: from `fit` or `tuned`.
         kappa: noiseless maps.
+        survey, noise_after: as in `fit`.
         specs: degradations that the network knows.
         side: side of a map [deg].
-        n_gal, sigma_e, noise_after, smoothing: as in `fit`.
         seed: of the noise.
         redshifts: of each bin's lenses, for comoving scales that name none.
         batch: maps at a time.
@@ -272,12 +241,11 @@ def predictions(
         ValueError: as `DegradationFamily.read`; no map.
     """
     check_finite("kappa", kappa)
-    family, factor = amortised.family, amortised.coarsen
-    read = [family.read(spec, tuple(redshifts)) for spec in specs]
-    told = {"n_gal": n_gal, "sigma_e": sigma_e, "smoothing": smoothing, "factor": factor}
-    look = by_value(functools.partial(observe_degraded, pixel=60 * side / kappa.shape[-1], **told))
+    read = [amortised.family.read(spec, tuple(redshifts)) for spec in specs]
+    options = {"survey": survey, "pixel": 60 * side / kappa.shape[-1], "factor": amortised.coarsen}
+    look = by_value(functools.partial(look_at, **options))
     stream, bare = random.key(seed, "noise"), dataclasses.replace(amortised, history={})
-    names = np.array([zlib.crc32(str(i).encode()) for i in range(len(kappa))], np.uint32)
+    names = random.of_maps(len(kappa))
     size, found = min(batch, len(kappa)), np.zeros((len(specs), len(kappa), 2), np.float32)
     for start in progress(range(0, len(kappa), size), "asking", unit="batch"):
         rows = np.arange(start, start + size) % len(kappa)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from wlbook.common import random
+from wlbook.common import checks, random
 from wlbook.degradation.arguments import Maps, Real, check_positive
 from wlbook.simulation import survey
 
@@ -24,13 +24,10 @@ def coarsen(kappa: Maps, factor: int) -> Float[Array, "*batch bin y_coarse x_coa
     Args:
         kappa: maps.
         factor: >= 1, divides both sides of the map.
-
-    Raises:
-        ValueError: if the factor does not divide the map.
     """
     *batch, y, x = kappa.shape
-    if factor < 1 or y % factor or x % factor:
-        raise ValueError(f"factor = {factor!r}: must be >= 1 and divide the {y} x {x} pixels of the map")
+    divides = factor >= 1 and not y % factor and not x % factor
+    checks.require(divides, "factor", factor, f">= 1 and divide the {y} x {x} pixels of the map")
     return kappa.reshape(*batch, y // factor, factor, x // factor, factor).mean((-3, -1))
 
 
@@ -40,12 +37,9 @@ def single_bin(kappa: Maps, number: int) -> Float[Array, "*batch 1 y x"]:
     Args:
         kappa: maps.
         number: of the bin, counted from 0.
-
-    Raises:
-        ValueError: there is no such bin.
     """
-    if not 0 <= number < kappa.shape[-3]:
-        raise ValueError(f"number = {number}: must be 0 <= number < {kappa.shape[-3]}, the bins of the maps")
+    bins = kappa.shape[-3]
+    checks.require(0 <= number < bins, "number", number, f"0 <= number < {bins}, the bins of the maps")
     return kappa[..., number : number + 1, :, :]
 
 
@@ -56,12 +50,8 @@ def add_noise(kappa: Maps, sigma: Real, *, key: Key[Array, ""]) -> Maps:
         kappa: maps.
         sigma: standard deviation in one pixel, in units of kappa, >= 0.
         key: random key.
-
-    Raises:
-        ValueError: if sigma is negative.
     """
-    if not sigma >= 0:
-        raise ValueError(f"sigma = {sigma!r}: must be >= 0")
+    checks.at_least("sigma", sigma, 0)
     return kappa + sigma * jax.random.normal(key, kappa.shape, kappa.dtype)
 
 
@@ -74,9 +64,6 @@ def mask_holes(kappa: Maps, share: Real, radius: Real, *, side: Real, seed: int 
         radius: of the holes [arcmin], > 0.
         side: side of the map [deg], > 0.
         seed: of the places.
-
-    Raises:
-        ValueError: an argument out of range, or a radius that masks everything.
     """
     check_positive("side", side, "deg")
     pixels = kappa.shape[-1]

@@ -9,26 +9,14 @@ import numpy as np
 from jaxtyping import Array, Inexact
 from scipy.optimize import root_scalar
 
-from wlbook.degradation.arguments import Maps, Number, Real, Window, check_option, check_positive, check_rising
+from wlbook.common import checks
+from wlbook.degradation.arguments import Maps, Number, Real, Window, check_positive, check_rising
 from wlbook.simulation import cosmology
-from wlbook.simulation.cosmology import Cosmology, distance
+from wlbook.simulation.cosmology import Cosmology
 
 Multiplier = Inexact[np.ndarray | Array, "..."]
 
 FIDUCIAL = Cosmology(*cosmology.FIDUCIAL)
-
-
-def ell_from_angle(angle: Real) -> float:
-    """Multipole of a wave of this length on the sky [dimensionless]: ell = 2 pi / angle.
-
-    Args:
-        angle: wavelength [arcmin], > 0.
-
-    Raises:
-        ValueError: if the angle is not positive.
-    """
-    check_positive("angle", angle, "arcmin")
-    return 2.0 * math.pi / math.radians(angle / 60.0)
 
 
 def ell_from_length(length: Real, redshift: Real, cosmo: Cosmology = FIDUCIAL) -> float:
@@ -38,9 +26,6 @@ def ell_from_length(length: Real, redshift: Real, cosmo: Cosmology = FIDUCIAL) -
         length: comoving wavelength [Mpc/h], > 0.
         redshift: of the structures, > 0.
         cosmo: gives the distance chi; the fiducial by default, since a cut is chosen before the answer is known.
-
-    Raises:
-        ValueError: if the length or the redshift is not positive.
     """
     check_positive("length", length, "Mpc/h")
     check_positive("redshift", redshift, "dimensionless")
@@ -53,19 +38,16 @@ def lens_redshifts(source_redshifts: Sequence[Real], cosmo: Cosmology = FIDUCIAL
     Args:
         source_redshifts: mean of each bin's sources, > 0.
         cosmo: gives the distances.
-
-    Raises:
-        ValueError: a redshift that is not positive.
     """
+
+    def beyond(z: float, chi: float) -> float:
+        return float(cosmology.distance(cosmo, z)) - chi
+
     found = []
     for source in source_redshifts:
         check_positive("source_redshift", source, "dimensionless")
         half = 0.5 * float(cosmology.distance(cosmo, source))
-
-        def beyond(z: float, half: float = half) -> float:
-            return float(cosmology.distance(cosmo, z)) - half
-
-        found.append(float(root_scalar(beyond, bracket=(1e-6, source)).root))
+        found.append(float(root_scalar(beyond, args=(half,), bracket=(1e-6, source)).root))
     return found
 
 
@@ -77,26 +59,13 @@ def low_pass(kappa: Maps, ell: Number, *, side: Real, window: Window = "sharp") 
         ell: cut [dimensionless], > 0.
         side: side of the map along x [deg], > 0; pixels are square.
         window: "sharp" (1 up to the cut, 0 above; idempotent) or "gaussian", exp(-ell'^2 / (2 ell^2)).
-
-    Raises:
-        ValueError: if a number is not positive or the window is unknown.
     """
     check_positive("ell", ell, "dimensionless")
     return multiply_modes(kappa, _window(kappa, ell, side, window))
 
 
 def high_pass(kappa: Maps, ell: Number, *, side: Real, window: Window = "sharp") -> Maps:
-    """Keep the small scales: exactly what `low_pass` with the same arguments removes, the mean included.
-
-    Args:
-        kappa: maps.
-        ell: cut [dimensionless], > 0.
-        side: side of the map along x [deg], > 0; pixels are square.
-        window: as in `low_pass`.
-
-    Raises:
-        ValueError: if a number is not positive or the window is unknown.
-    """
+    """Keep the small scales: exactly what `low_pass` with the same arguments removes, the mean included."""
     check_positive("ell", ell, "dimensionless")
     return multiply_modes(kappa, 1.0 - _window(kappa, ell, side, window))
 
@@ -108,11 +77,7 @@ def band_stop(kappa: Maps, low: Number, high: Number, *, side: Real, window: Win
         kappa: maps.
         low: lower edge of the removed band [dimensionless], > 0.
         high: upper edge [dimensionless], > low.
-        side: side of the map along x [deg], > 0; pixels are square.
-        window: as in `low_pass`.
-
-    Raises:
-        ValueError: if the edges are not positive and rising, or the window is unknown.
+        side, window: as in `low_pass`.
     """
     check_positive("low", low, "dimensionless")
     check_rising(low, high)
@@ -122,7 +87,7 @@ def band_stop(kappa: Maps, low: Number, high: Number, *, side: Real, window: Win
 def _window(kappa: Maps, ell: Number, side: Real, window: str) -> Multiplier:
     """The low-pass window on the half plane of `rfft2`."""
     check_positive("side", side, "deg")
-    check_option("window", window, Window)
+    checks.one_of("window", window, Window)
     y, x = kappa.shape[-2:]
     pixel = math.radians(side) / x
     # on the host in float64 unless ell is a JAX array, so that a mode next to the cut falls on its side of it
@@ -142,23 +107,3 @@ def multiply_modes(kappa: Maps, window: Multiplier) -> Maps:
 def band_pass(kappa: Maps, low: Number, high: Number, *, side: Real) -> Maps:
     """Only the waves with low < ell <= high, as in `low_pass` and `high_pass`."""
     return high_pass(low_pass(kappa, high, side=side), low, side=side)
-
-
-def comoving_smoothing(length: float, redshift: Sequence[float], cosmo: Cosmology | None = None) -> list[float]:
-    """One comoving scale, seen at the redshift of each bin's lenses [arcmin] (the rule of Aymerich et al. 2026).
-
-    Args:
-        length: comoving standard deviation of the Gaussian [Mpc/h], >= 0.
-        redshift: of the lenses of each bin, > 0.
-        cosmo: where distances come from, the fiducial if not given: a survey smooths its one sky for all models alike.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
-    """
-    if not length >= 0:
-        raise ValueError(f"length = {length}: must be >= 0 [Mpc/h]")
-    for one in redshift:
-        if not one > 0:
-            raise ValueError(f"redshift = {one}: must be > 0")
-    chi = distance(cosmo or FIDUCIAL, np.asarray(redshift, np.float64))
-    return np.degrees(60 * length / chi).tolist()

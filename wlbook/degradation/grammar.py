@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,21 +17,8 @@ from wlbook.degradation.randomisation import randomize_phases, shuffle_pixels
 from wlbook.degradation.thresholds import gaussianize, keep_kappa, remove_kappa
 
 
-def compose(kappa: Maps, functions: Sequence[Degradation], *, key: Key[Array, ""]) -> AnyMaps:
-    """Apply degradations from left to right, each with a key of its own.
-
-    Args:
-        kappa: maps.
-        functions: each called as `function(kappa, key=key)`, for example from `parse`.
-        key: random key.
-    """
-    for index, function in enumerate(functions):
-        kappa = function(kappa, key=jax.random.fold_in(key, index))
-    return kappa
-
-
 def degrade(kappa: Maps, *, spec: str, side: Real, redshifts: Sequence[Real] = (), key: Key[Array, ""]) -> AnyMaps:
-    """Apply the degradations that a specification names (grammar: see `parse`).
+    """Apply the degradations that a specification names (see `parse`) from left to right, each with a key of its own.
 
     Args:
         kappa: maps.
@@ -39,12 +26,11 @@ def degrade(kappa: Maps, *, spec: str, side: Real, redshifts: Sequence[Real] = (
         side: side of the map along x [deg].
         redshifts: of each bin's lenses, for comoving scales that name none.
         key: random key.
-
-    Raises:
-        ValueError: if the specification does not follow the grammar, or does not fit the maps.
     """
     steps = [_function(step, spec, side, redshifts) for step in degradation_names.read(spec)]
-    return compose(kappa, steps, key=key)
+    for index, function in enumerate(steps):
+        kappa = function(kappa, key=jax.random.fold_in(key, index))
+    return kappa
 
 
 def parse(spec: str, *, side: Real, redshifts: Sequence[Real] = ()) -> functools.partial[AnyMaps]:
@@ -73,27 +59,21 @@ def parse(spec: str, *, side: Real, redshifts: Sequence[Real] = ()) -> functools
     return functools.partial(degrade, spec=spec.replace(" ", ""), side=side, **comoving)
 
 
-class _Call(NamedTuple):
-    """How one name of the grammar is called."""
-
-    function: Callable[..., Any]
-    needs: str = ""
-
-
-_CALLS = {
-    "low_pass": _Call(low_pass, "side"),
-    "high_pass": _Call(high_pass, "side"),
-    "band_stop": _Call(band_stop, "side"),
-    "keep_kappa": _Call(keep_kappa, "key"),
-    "remove_kappa": _Call(remove_kappa, "key"),
-    "gaussianize": _Call(gaussianize),
-    "shuffle_pixels": _Call(shuffle_pixels, "key"),
-    "randomize_phases": _Call(randomize_phases, "key"),
-    "sum_bins": _Call(sum_bins),
-    "single_bin": _Call(single_bin),
-    "coarsen": _Call(coarsen),
-    "add_noise": _Call(add_noise, "key"),
-    "mask_holes": _Call(mask_holes, "side"),
+# Each name's function, and which keyword it needs.
+_CALLS: dict[str, tuple[Callable[..., Any], str]] = {
+    "low_pass": (low_pass, "side"),
+    "high_pass": (high_pass, "side"),
+    "band_stop": (band_stop, "side"),
+    "keep_kappa": (keep_kappa, "key"),
+    "remove_kappa": (remove_kappa, "key"),
+    "gaussianize": (gaussianize, ""),
+    "shuffle_pixels": (shuffle_pixels, "key"),
+    "randomize_phases": (randomize_phases, "key"),
+    "sum_bins": (sum_bins, ""),
+    "single_bin": (single_bin, ""),
+    "coarsen": (coarsen, ""),
+    "add_noise": (add_noise, "key"),
+    "mask_holes": (mask_holes, "side"),
 }
 assert _CALLS.keys() == degradation_names.NAMES.keys()
 

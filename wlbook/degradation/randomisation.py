@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from wlbook.degradation.arguments import Draw, Maps, check_option
+from wlbook.common import checks
+from wlbook.degradation.arguments import Draw, Maps
 from wlbook.degradation.filters import multiply_modes
 
 
@@ -18,11 +19,8 @@ def shuffle_pixels(kappa: Maps, *, permutation: Draw = "shared", key: Key[Array,
         permutation: "shared": one for all bins of a map, so pixels of one line of sight stay together;
             "separate": one for each bin. Every map of a batch has its own either way.
         key: random key.
-
-    Raises:
-        ValueError: if the permutation is unknown.
     """
-    check_option("permutation", permutation, Draw)
+    checks.one_of("permutation", permutation, Draw)
     return _shuffle(kappa, key, bins=1 if permutation == "shared" else kappa.shape[-3])
 
 
@@ -44,11 +42,8 @@ def randomize_phases(kappa: Maps, *, phases: Draw = "shared", key: Key[Array, ""
         phases: "shared": one angle for all bins of a map, which keeps the cross-spectra too; "separate": one for
             each bin, which keeps the auto-spectra only. Every map of a batch has its own either way.
         key: random key.
-
-    Raises:
-        ValueError: if the choice of phases is unknown.
     """
-    check_option("phases", phases, Draw)
+    checks.one_of("phases", phases, Draw)
     return _turn(kappa, key, bins=1 if phases == "shared" else kappa.shape[-3])
 
 

@@ -5,7 +5,6 @@ there is to know. The histogram twin is shown the histogram of the pixels: on sh
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ import xarray as xr
 from jaxtyping import Array, Float, Key
 
 from wlbook.common import random
-from wlbook.network import trainer
+from wlbook.network import checkpoints, trainer
+from wlbook.network.configuration import Training
 from wlbook.network.estimators import Estimator
 from wlbook.network.layers import ChannelsLast, Dense, Flatten, Layers, ReLU, run
-from wlbook.network.trainer import Settings
-from wlbook.network.training_set import lesson, spread
-from wlbook.simulation.survey import PerBin
+from wlbook.network.training_set import TrainingSet, prepare, spread
+from wlbook.simulation.survey import Survey
 from wlbook.statistics import spectra
 
 KINDS = ("spectra", "histogram")
@@ -125,28 +124,25 @@ class Twin(eqx.Module):
         return Estimator(whole, jnp.float32(1), self.target_mean, self.target_scale, self.history, self.coarsen)
 
     def save(self, folder: Path) -> None:
-        """Write weights and scales (Equinox leaves) and everything else (JSON) into `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        described = {"summary": dataclasses.asdict(self.summary), "coarsen": self.coarsen}
+        """Write everything into `folder`."""
+        described = {"summary": dataclasses.asdict(self.summary), "coarsen": self.coarsen, "history": self.history}
         described |= {"numbers": len(self.mean), "inner": self.model.layers[2].weight.shape[1]}
-        described |= {"history": {name: values.tolist() for name, values in self.history.items()}}
-        (folder / "twin.json").write_text(json.dumps(described))
         leaves = (self.model, self.mean, self.scale, self.target_mean, self.target_scale)
-        eqx.tree_serialise_leaves(folder / "weights.eqx", leaves)
+        checkpoints.write(folder, described, leaves)
 
     @classmethod
     def load(cls, folder: Path) -> "Twin":
         """Read what `save` wrote."""
-        stored = json.loads((folder / "twin.json").read_text())
-        numbers, targets = jnp.zeros(stored["numbers"]), jnp.zeros(2)
-        blank = (_dense(stored["numbers"], stored["inner"], jax.random.key(0)), numbers, numbers, targets, targets)
-        leaves = eqx.tree_deserialise_leaves(folder / "weights.eqx", blank)
-        history = {name: np.asarray(values) for name, values in stored["history"].items()}
-        summary = Summary(**{**stored["summary"], "power": tuple(stored["summary"]["power"])})
-        model, *scales = leaves
-        names = ("mean", "scale", "target_mean", "target_scale")
-        settings = {"history": history, "summary": summary, "coarsen": stored["coarsen"]}
-        return cls(model, **dict(zip(names, scales, strict=True)), **settings)
+
+        def blank(described: dict[str, Any]) -> Any:
+            numbers, targets = jnp.zeros(described["numbers"]), jnp.zeros(2)
+            model = _dense(described["numbers"], described["inner"], jax.random.key(0))
+            return model, numbers, numbers, targets, targets
+
+        described, leaves = checkpoints.read(folder, blank)
+        summary = Summary(**{**described["summary"], "power": tuple(described["summary"]["power"])})
+        history = checkpoints.history_of(described)
+        return cls(*leaves, history=history, summary=summary, coarsen=described["coarsen"])
 
 
 def _dense(numbers: int, inner: int, key: Key[Array, ""]) -> Dressed:
@@ -165,35 +161,25 @@ def _dense(numbers: int, inner: int, key: Key[Array, ""]) -> Dressed:
 
 def fit(
     data: xr.Dataset,
+    survey: Survey,
+    training: Training,
     *,
     kind: str = "spectra",
     inner: int = 64,
-    steps: int = 2000,
-    batch: int = 32,
-    learning_rate: float = 3e-3,
     draws: int = 8,
-    n_gal: PerBin = 30.0,
-    sigma_e: float = 0.4,
-    smoothing: PerBin = 1.0,
-    transform: Callable | None = None,
-    coarsen: int = 1,
+    transform: Callable[..., Array] | None = None,
     seed: int = 0,
 ) -> Twin:
     """Train a twin on the numbers of degraded noisy maps, with the loss and the optimiser of the networks.
 
     Args:
-        data: maps with their parameters, as `maps.make` returns them.
+        data: maps with their parameters [map, bin, y, x].
+        survey: noise and smoothing.
+        training: how it learns.
         kind: "spectra" or "histogram".
         inner: width of the two hidden layers, >= 1.
-        steps: optimiser steps.
-        batch: maps in a step.
-        learning_rate: peak learning rate.
         draws: of noise (and of what is random in the degradation) for each map; each step takes one of them, >= 1.
-        n_gal: source density of each bin [arcmin^-2], > 0.
-        sigma_e: total intrinsic ellipticity dispersion; 0 is noiseless.
-        smoothing: standard deviation of the Gaussian of each bin, after noise and degradation [arcmin], >= 0.
-        transform: a degradation, called as `transform(kappa, key=key)`.
-        coarsen: pixels averaged along each side before anything else.
+        transform: a degradation, as in `survey.observe`.
         seed: of the initial weights, the order of the maps and the noise.
 
     Raises:
@@ -204,9 +190,8 @@ def fit(
     for name, value in (("inner", inner), ("draws", draws)):
         if value < 1:
             raise ValueError(f"{name} = {value}: must be >= 1")
-    taught = lesson(data, coarsen=coarsen, n_gal=n_gal, sigma_e=sigma_e, smoothing=smoothing)
-    shown = taught.shown(transform, seed)
-    summary = _summary(kind, shown, taught.side)
+    taught = prepare(data, survey, coarsen_by=training.coarsen, held_out=training.held_out)
+    summary = _summary(kind, taught.shown(transform, seed), taught.side)
     vectors = _vectors(taught, summary, transform, draws, random.key(seed, "draws"))
     mean, scale = vectors.mean((0, 2)), vectors.std((0, 2))
     # A number that is the same in every map (a band that was filtered away) tells nothing.
@@ -217,23 +202,18 @@ def fit(
         which = jax.random.randint(key, (len(numbers),), 0, draws)
         return jnp.take_along_axis(numbers, which[:, None, None, None], axis=-1)
 
-    plan = trainer.plan_for_device(batch, streamed=False)._replace(scan=100)  # no convolutions: a scan loses nothing
-    ((model, history),) = trainer.run(
-        [_dense(len(mean), inner, random.key(seed, "weights"))],
+    model, history = trainer.run(
+        _dense(len(mean), inner, random.key(seed, "weights")),
         standard,
         taught.targets,
-        Settings(steps, batch, learning_rate),
+        training,
         observe=pick,
-        validation=None,
-        checkpoint=None,
-        save_seconds=10.0,
-        keys=[random.key(seed, "training")],
-        plan=plan,
+        # No convolutions: a scan loses nothing.
+        plan=trainer.plan_for_device(training.batch, streamed=False)._replace(scan=100),
+        key=random.key(seed, "training"),
     )
-    mean, scale, middle, deviation = (
-        jnp.asarray(each, jnp.float32) for each in (mean, scale, taught.mean, taught.scale)
-    )
-    return Twin(model, mean, scale, middle, deviation, history, summary, coarsen)
+    scales = (jnp.asarray(each, jnp.float32) for each in (mean, scale, taught.mean, taught.scale))
+    return Twin(model, *scales, history=history, summary=summary, coarsen=training.coarsen)
 
 
 def _summary(kind: str, shown: Float[Array, "map bin y x"], side: float) -> Summary:
@@ -246,7 +226,7 @@ def _summary(kind: str, shown: Float[Array, "map bin y x"], side: float) -> Summ
 
 
 def _vectors(
-    taught: Any, summary: Summary, transform: Callable | None, draws: int, key: Key[Array, ""]
+    taught: TrainingSet, summary: Summary, transform: Callable | None, draws: int, key: Key[Array, ""]
 ) -> Float[np.ndarray, "map number draw"]:
     """The numbers of every map, with several draws of noise."""
 

@@ -6,17 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from wlbook.degradation.arguments import Fill, Maps, Number, Units, check_option, check_rising
+from wlbook.common import checks
+from wlbook.degradation.arguments import Fill, Maps, MaybeKey, Number, Units, check_rising
 
 
 def keep_kappa(
-    kappa: Maps,
-    low: Number,
-    high: Number,
-    *,
-    units: Units = "sigma",
-    fill: Fill = "mean",
-    key: Key[Array, ""] | None = None,
+    kappa: Maps, low: Number, high: Number, *, units: Units = "sigma", fill: Fill = "mean", key: MaybeKey = None
 ) -> Maps:
     """Keep the pixels with low <= value < high and fill the others.
 
@@ -28,35 +23,14 @@ def keep_kappa(
         fill: "mean" of the bin before the cut, or "histogram": values drawn from the pixels that are kept, so that
             a removed pixel cannot be told by its value (a hole is itself a signal).
         key: for "histogram".
-
-    Raises:
-        ValueError: if low >= high, an option is unknown, or the key is missing.
     """
     return _fill(kappa, _inside(kappa, low, high, units), fill, key)
 
 
 def remove_kappa(
-    kappa: Maps,
-    low: Number,
-    high: Number,
-    *,
-    units: Units = "sigma",
-    fill: Fill = "mean",
-    key: Key[Array, ""] | None = None,
+    kappa: Maps, low: Number, high: Number, *, units: Units = "sigma", fill: Fill = "mean", key: MaybeKey = None
 ) -> Maps:
-    """Fill the pixels with low <= value < high and keep the others: the complement of `keep_kappa`.
-
-    Args:
-        kappa: maps.
-        low: lower end; may be -inf.
-        high: upper end, > low; may be inf.
-        units: as in `keep_kappa`.
-        fill: as in `keep_kappa`.
-        key: for "histogram".
-
-    Raises:
-        ValueError: if low >= high, an option is unknown, or the key is missing.
-    """
+    """Fill the pixels with low <= value < high and keep the others: the complement of `keep_kappa`, which see."""
     return _fill(kappa, ~_inside(kappa, low, high, units), fill, key)
 
 
@@ -84,7 +58,7 @@ def gaussianize(kappa: Maps) -> Maps:
 
 
 def _inside(kappa: Maps, low: Number, high: Number, units: str) -> Bool[Array, "*batch bin y x"]:
-    check_option("units", units, Units)
+    checks.one_of("units", units, Units)
     check_rising(low, high)
     return _between(kappa, low, high, units=units)
 
@@ -101,8 +75,8 @@ def _between(kappa: Maps, low: Number, high: Number, *, units: str) -> Bool[Arra
     return (kappa >= edge(low)) & (kappa < edge(high))
 
 
-def _fill(kappa: Maps, kept: Bool[Array, "*batch bin y x"], fill: str, key: Key[Array, ""] | None) -> Maps:
-    check_option("fill", fill, Fill)
+def _fill(kappa: Maps, kept: Bool[Array, "*batch bin y x"], fill: str, key: MaybeKey) -> Maps:
+    checks.one_of("fill", fill, Fill)
     if fill == "mean":
         return jnp.where(kept, kappa, kappa.mean((-2, -1), keepdims=True))
     if key is None:

@@ -2,6 +2,7 @@ from . import constraints as constraints
 from . import degradation as degradation
 from . import network as network
 from . import saliency as saliency
+from . import simulation as simulation
 from . import statistics as statistics
 from .style import COLORS as COLORS
 from .style import KAPPA_MAP as KAPPA_MAP
@@ -9,5 +10,6 @@ from .style import PALETTE as PALETTE
 from .style import SIGNED_MAP as SIGNED_MAP
 from .style import contours as contours
 from .style import curve_with_band as curve_with_band
+from .style import ell_axis as ell_axis
 from .style import map_panels as map_panels
 from .style import use_style as use_style

@@ -8,10 +8,47 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from wlbook.figures.style import COLORS, PALETTE
+from wlbook.figures.style import COLORS, PALETTE, contours
 from wlbook.inference import credible_regions
-from wlbook.inference.constraints import binomial_error
+from wlbook.inference.constraints import NullTest, binomial_error
+from wlbook.inference.emulator import Emulator
 from wlbook.simulation.cosmology import FIDUCIAL
+
+
+def emulator_figure(emulators: Mapping[str, Emulator], n_fields: float) -> Figure:
+    """Leave-one-out error of every bin's emulated mean, in units of the scatter of a survey of so many fields."""
+    figure, axis = plt.subplots()
+    start = 0
+    for name, emulator in emulators.items():
+        error = np.sqrt((emulator.leave_one_out() ** 2).mean("model") * n_fields)
+        place = start + np.arange(error.size)
+        axis.plot(place, error, "o-", markersize=4, color=COLORS.get(name), label=name)
+        start += error.size
+    axis.axhline(1, color="0.7", linewidth=0.8)
+    axis.set(xlabel="bin", ylabel="error / scatter of the survey", ylim=(0, None))
+    axis.legend(fontsize="small")
+    return figure
+
+
+def regions(
+    posteriors: Mapping[str, xr.DataArray], panels: Sequence[Sequence[str]], shares: Sequence[float] = (0.68, 0.95)
+) -> Figure:
+    """Credible regions of posteriors on one grid, some in each panel, and the truth.
+
+    Args:
+        posteriors: by row.
+        panels: the rows that each panel shows.
+        shares: of the posterior that regions hold.
+    """
+    levels = {row: [credible_regions.credible_level(one, share) for share in shares] for row, one in posteriors.items()}
+    figure, axes = plt.subplots(1, len(panels), figsize=(7.6, 3.8), sharey=True)
+    for axis, rows in zip(axes, panels, strict=True):
+        shown = {row: posteriors[row].values for row in rows}
+        first = posteriors[rows[0]]
+        grid = first["omega_m"].values, first["sigma_8"].values
+        contours(axis, shown, grid, levels=levels, truth=FIDUCIAL)
+        axis.label_outer()
+    return figure
 
 
 def coverage_figure(shares: Mapping[str, Mapping[str, np.ndarray]], level: float = 0.68) -> Figure:
@@ -35,6 +72,18 @@ def coverage_figure(shares: Mapping[str, Mapping[str, np.ndarray]], level: float
     axis.set(xlabel=f"share of {level:.0%} regions that hold the truth", xlim=(0.2, 1.0))
     axis.invert_yaxis()
     axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.4, 1.25), ncols=3)
+    return figure
+
+
+def null_figure(null: NullTest) -> Figure:
+    """Areas on Gaussian fields over the exact one, with two standard errors."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.2))
+    place, bars = range(len(null.over)), 2 * np.array(list(null.error.values()))
+    axis.errorbar(list(null.over.values()), place, xerr=bars, fmt="o")
+    axis.axvline(1, color="0.5", linewidth=1)
+    axis.set_yticks(place, list(null.over))
+    axis.set(xlabel="68 % area / exact area", xlim=(0, None))
+    axis.invert_yaxis()
     return figure
 
 

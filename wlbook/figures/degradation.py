@@ -22,7 +22,28 @@ _STYLE = {
     "histogram twin": {"fmt": "v", "color": PALETTE[3]},
 }
 
-WAYS = tuple(_STYLE)
+
+def spectra(power: Mapping[str, Float[np.ndarray, " bin"]], ell_edges: Sequence[float], *, trusted: float) -> Figure:
+    """Power spectra of degraded maps, the reference ("none") behind them.
+
+    Args:
+        power: degradation -> C_ell [sr].
+        ell_edges: of its bins.
+        trusted: multipole to which the simulation is trusted.
+    """
+    figure, axis = plt.subplots()
+    middle, reference = np.sqrt(np.multiply(ell_edges[1:], ell_edges[:-1])), power["none"]
+    axis.loglog(middle, reference, color="0.75", linewidth=7, label="reference")
+    for number, (spec, values) in enumerate((spec, values) for spec, values in power.items() if spec != "none"):
+        kept = np.where(values > 1e-4 * reference, values, np.nan)
+        marker, line = "osD^vP*X"[number % 8], ("-", "--", "-.", ":")[number % 4]
+        axis.loglog(middle, kept, marker=marker, linestyle=line, markersize=5, label=named(spec))
+    axis.axvline(trusted, color="k", linestyle=":", linewidth=1)
+    axis.set_xticks([200, 500, 1000], ["200", "500", "1000"])
+    axis.minorticks_off()
+    axis.set(xlabel=r"multipole $\ell$", ylabel=r"$C_\ell$ [sr]", ylim=(0.05 * reference.min(), None))
+    axis.legend(fontsize="small")
+    return figure
 
 
 def merits(
@@ -57,6 +78,13 @@ def _point(axis: Axes, left: Remaining, height: float, column: int, way: str) ->
     fill = "white" if column == 0 and left.limited else style["color"]
     axis.errorbar(left.value[column], height, xerr=left.error[column], markerfacecolor=fill, **style)
     axis.plot(left.networks[:, column], np.full(len(left.networks), height - 0.07), "|", color=style["color"], ms=4)
+
+
+def below(one: Remaining) -> str:
+    """Two lines to stand below a map: both merits that are left, with errors if there are any."""
+    pairs = zip(one.value, one.error, strict=True)
+    area, precision = (f"{value:.2f}" + f" ± {error:.2f}" * bool(error) for value, error in pairs)
+    return f"merit {area}\nprecision of $S_8$ {precision}"
 
 
 def named(spec: str) -> str:

@@ -1,6 +1,6 @@
-"""Figures of chapter 3: layers, kernels, answers against the truth."""
+"""Figures of chapter 3: layers, losses, kernels, answers against the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -83,4 +83,115 @@ def predicted_against_true(
             )
         axis.set(xlabel=f"true {labels[column]}", ylim=(ends[0], ends[1]))
         axis.set_ylabel(f"predicted {labels[column]}")
+    return figure
+
+
+def losses(histories: Sequence[Mapping[str, np.ndarray]], *, window: int) -> Figure:
+    """Loss at each step, its running mean, and the loss on held-out models as dots.
+
+    Args:
+        histories: `step` and `loss` of each network, and perhaps `held_out_step` and `held_out_loss`.
+        window: steps in a running mean.
+    """
+    figure, axis = plt.subplots(figsize=(6.4, 3.2))
+    for number, one in enumerate(histories):
+        first = number == 0  # one entry of the legend stands for all networks
+        mean = np.convolve(one["loss"], np.ones(window) / window, "valid")
+        axis.plot(one["step"], one["loss"], color=PALETTE[5], linewidth=0.5, alpha=0.6)
+        axis.plot(one["step"][window - 1 :], mean, color=PALETTE[0], label="training" if first else None)
+        if "held_out_loss" in one:
+            label = "held-out models" if first else None
+            axis.plot(one["held_out_step"], one["held_out_loss"], "o", color=PALETTE[1], label=label)
+    lowest = min(0, *(one["loss"].min() for one in histories))
+    axis.set(xlabel="step", ylabel="loss [variance of the targets]", ylim=(lowest, 1.3))
+    axis.legend()
+    return figure
+
+
+def bias(
+    truth: ArrayLike, means: Sequence[ArrayLike], errors: Sequence[ArrayLike], *, hollow: ArrayLike, name: str
+) -> Figure:
+    """Mean answer minus truth for each model, one panel for each calibration.
+
+    Args:
+        truth: of each model.
+        means: mean answers of each model, one entry a panel.
+        errors: of these means.
+        hollow: which models are drawn with open markers.
+        name: of the parameter.
+    """
+    truth, hollow = np.asarray(truth), np.asarray(hollow)
+    figure, axes = plt.subplots(1, len(means), figsize=(7.2, 3.0), sharey=True)
+    for axis, mean, error in zip(axes, means, errors, strict=True):
+        off, error = np.asarray(mean) - truth, np.asarray(error)
+        for which, face in ((~hollow, None), (hollow, "white")):
+            style = {"fmt": "o", "color": PALETTE[0], "mfc": face, "markersize": 5}
+            axis.errorbar(truth[which], off[which], error[which], **style)
+        axis.axhline(0, color="0.6", linewidth=1)
+        axis.set_xlabel(f"true {name}")
+    axes[0].set_ylabel(r"mean answer $-$ truth")
+    return figure
+
+
+def responses(depths: ArrayLike, slopes: ArrayLike, scatters: ArrayLike, *, trained: float) -> Figure:
+    """Slope and scatter of a network's answers against the number of galaxies, each with an axis of its own.
+
+    Args:
+        depths: source densities [arcmin^-2].
+        slopes: of the mean answer against the truth.
+        scatters: of a map about its model's mean.
+        trained: the density that the network was trained with.
+    """
+    figure, axis = plt.subplots(figsize=(6.0, 3.0))
+    axis.semilogx(depths, slopes, "o-", color=PALETTE[0])
+    axis.set(xlabel=r"galaxies [arcmin$^{-2}$]", ylabel="slope (blue)")
+    axis.axvline(trained, color="0.6", linestyle="--")
+    other = axis.twinx()
+    other.semilogx(depths, scatters, "s-", color=PALETTE[1])
+    other.set_ylabel("scatter of a map (orange)")
+    return figure
+
+
+def scores_and_edge(
+    scores: Mapping[str, float], truth: ArrayLike, means: Mapping[str, ArrayLike], *, edge: float
+) -> Figure:
+    """R^2 of each network, and beside it mean answers that bend where a network has never been.
+
+    Args:
+        scores: R^2 by name.
+        truth: S8 of each model.
+        means: mean answer for each model of two networks by name; the second is drawn with open markers.
+        edge: the lowest S8 that the second network has not seen.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), gridspec_kw={"wspace": 0.3})
+    axes[0].plot(list(scores.values()), range(len(scores)), "o")
+    axes[0].set_yticks(range(len(scores)), list(scores))
+    axes[0].invert_yaxis()
+    axes[0].set_xlabel(r"$R^2$ of $S_8$")
+    for (name, mean), face in zip(means.items(), (None, "white"), strict=True):
+        axes[1].plot(truth, mean, "o", color=PALETTE[0], mfc=face, label=name)
+    axes[1].axline((0.8, 0.8), slope=1, color="0.6", linewidth=1)
+    axes[1].axvline(edge - 0.005, color="0.6", linestyle="--")
+    axes[1].set(xlabel=r"true $S_8$", ylabel=r"mean answer")
+    axes[1].legend()
+    return figure
+
+
+def receptive_fields(fields: ArrayLike, measured: ArrayLike, *, side: float, scale: float) -> Figure:
+    """How much of the sky a pixel can see behind each convolution, and how much of that it uses.
+
+    Args:
+        fields: receptive fields [arcmin].
+        measured: sides of the squares that hold 90 % of the squared sensitivity [arcmin].
+        side: of the map [deg].
+        scale: length of an arcminute where the sources are lensed most [Mpc/h].
+    """
+    figure, axis = plt.subplots(figsize=(6.4, 3.4))
+    axis.plot(fields, "o-", label="can see")
+    axis.plot(measured, "s-", label="90 % of the sensitivity")
+    axis.axhline(60 * side, color="0.7")
+    axis.set(xlabel="convolution or residual block", ylabel="side [arcmin]", xticks=range(len(np.asarray(fields))))
+    right = axis.secondary_yaxis("right", functions=(lambda x: np.multiply(x, scale), lambda x: np.divide(x, scale)))
+    right.set_ylabel("side at z = 0.4 [Mpc/h]")
+    axis.legend()
     return figure

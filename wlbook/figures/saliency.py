@@ -2,15 +2,15 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike
 
-from wlbook.figures.style import KAPPA_MAP, PALETTE, SIGNED_MAP, curve_with_band
+from wlbook.figures.style import KAPPA_MAP, PALETTE, curve_with_band, ell_axis, field, panels, signed_field
 
 
 def signed_panels(images: Sequence[ArrayLike], titles: Sequence[str], *, side: float, columns: int = 4) -> Figure:
@@ -22,17 +22,9 @@ def signed_panels(images: Sequence[ArrayLike], titles: Sequence[str], *, side: f
         side: side of the field [deg].
         columns: panels in a row.
     """
-    rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(7.6, 2.05 * rows), squeeze=False, sharex=True, sharey=True, layout="constrained"
-    )
-    for axis in axes.flat[len(images) :]:
-        axis.set_visible(False)
+    figure, axes = panels(len(images), columns, height=2.05, sharex=True, layout="constrained")
     for axis, image, title in zip(axes.flat, images, titles, strict=False):
-        image = np.asarray(image)
-        largest = np.percentile(np.abs(image), 99.5)
-        extent = (0.0, side, 0.0, side)
-        axis.imshow(image, cmap=SIGNED_MAP, vmin=-largest, vmax=largest, extent=extent, origin="lower")
+        signed_field(axis, image, side)
         axis.set_title(title, fontsize=8.5)
     for axis in axes[:, 0]:
         axis.set_ylabel("y [deg]")
@@ -127,10 +119,8 @@ def shape(
     axes[2].axhline(0, color="0.7", linewidth=1)
     axes[2].set(xlabel=r"$\ell$", ylabel="correlation with the map", xscale="log", ylim=(-1, 1))
     for axis in axes[1:]:
-        axis.set_xticks([300, 1000, 3000])
-        axis.xaxis.set_major_formatter(ScalarFormatter())
-        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlim(0.8 * ell[0], 1.25 * ell[-1])
+        ell_axis(axis, (300, 1000, 3000))
     return figure
 
 
@@ -145,18 +135,13 @@ def saliency_panels(
         titles: one for each row.
         side: side of the field [deg].
     """
-    figure, axes = plt.subplots(
-        len(kappa), 3, figsize=(7.6, 2.55 * len(kappa)), sharex=True, sharey=True, squeeze=False
-    )
-    extent = (0.0, side, 0.0, side)
+    figure, axes = panels(3 * len(kappa), 3, height=2.55, sharex=True)
     for row, title, image, answer in zip(axes, titles, kappa, saliency, strict=True):
-        image, answer = np.asarray(image), np.asarray(answer)
-        largest = np.percentile(np.abs(answer), 99.5)
-        signed = {"cmap": SIGNED_MAP, "vmin": -largest, "vmax": largest, "extent": extent, "origin": "lower"}
-        row[0].imshow(image, cmap=KAPPA_MAP, vmin=-3, vmax=5, extent=extent, origin="lower")
-        row[1].imshow(answer, **signed)
-        row[2].imshow(answer, **signed)
-        row[2].contour(image, levels=[-1.5, 3], colors=("0.5", "k"), linewidths=0.7, extent=extent)
+        field(row[0], image, side, cmap=KAPPA_MAP, vmin=-3, vmax=5)
+        for axis in row[1:]:
+            signed_field(axis, answer, side)
+        lines = {"levels": [-1.5, 3], "colors": ("0.5", "k"), "linewidths": 0.7, "extent": (0, side, 0, side)}
+        row[2].contour(np.asarray(image), **lines)
         row[0].set_ylabel(f"{title}\ny [deg]")
     for axis, name in zip(axes[0], ("map", "saliency", "saliency, contours of the map"), strict=True):
         axis.set_title(name, fontsize="medium")
@@ -188,3 +173,53 @@ def attribution_bars(
         names[-1] = f"> {edges[-2]:.0f}"
     axis.set_xticks(place, names, rotation=45, ha="right")
     axis.set_xlabel(r"$\kappa / \sigma_\kappa$")
+
+
+def share_panels(edges: Sequence[float], shares: Mapping[tuple[str, str], Any]) -> Figure:
+    """`attribution_bars` for each kind of network, side by side.
+
+    Args:
+        edges: of the kappa ranges, in standard deviations.
+        shares: `saliency.Shares` by kind of network and output.
+    """
+    kinds = list(dict.fromkeys(kind for kind, _ in shares))
+    figure, axes = plt.subplots(1, len(kinds), figsize=(7.6, 3.6), sharey=True)
+    for axis, kind in zip(axes, kinds, strict=True):
+        mine = {label: one for (of, label), one in shares.items() if of == kind}
+        points = {label: (one.share, one.error) for label, one in mine.items()}
+        attribution_bars(axis, edges, next(iter(mine.values())).pixels, points)
+        axis.set_title(kind)
+    axes[0].set_ylabel("share")
+    axes[-1].legend(fontsize="small")
+    return figure
+
+
+def method_panels(
+    found: Mapping[tuple[str, str, str], Any],
+    failures: Mapping[str, Sequence[str]],
+    *,
+    titles: Mapping[str, str],
+    bands: Mapping[str, tuple[float, float]],
+) -> Figure:
+    """`method_shares` for each kind of network, side by side.
+
+    Args:
+        found: `saliency.Shares` of one range by kind of network, method, and output or "destroyed".
+        failures: the lie detectors that each method fails.
+        titles: of each kind's panel.
+        bands: of the paper [%].
+    """
+    figure, axes = plt.subplots(1, len(titles), figsize=(7.6, 4.2), sharey=True)
+    outputs = [name for name in dict.fromkeys(output for _, _, output in found) if name != "destroyed"]
+    for axis, (kind, title) in zip(axes, titles.items(), strict=True):
+        learnt, destroyed, pixels = {}, {}, 0.0
+        for method in failures:
+            mine = [found[kind, method, output] for output in outputs]
+            learnt[method] = [(float(one.share[0]), float(one.over_maps[0])) for one in mine]
+            destroyed[method] = float(found[kind, method, "destroyed"].share[0])
+            pixels = float(mine[0].pixels[0])
+        method_shares(axis, learnt, destroyed, band=bands[kind], pixels=pixels)
+        axis.set_title(title)
+    axes[0].set_yticks(range(len(failures)), [f"{name} [{len(failed)}]" for name, failed in failures.items()])
+    axes[0].invert_yaxis()
+    return figure

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from scipy import ndimage
 
-from wlbook.figures.style import KAPPA_MAP, PALETTE, SIGNED_MAP
+from wlbook.figures.style import KAPPA_MAP, PALETTE, SIGNED_MAP, field, panels, signed_field
 
 Image = Float[np.ndarray | Array, "y x"]
 ByName = Mapping[str, np.ndarray]
@@ -19,17 +18,12 @@ ByName = Mapping[str, np.ndarray]
 SHORT = {"power spectrum": "spectrum", "starlet peaks": "starlet\npeaks", "starlet l1": "starlet\n$\\ell_1$"}
 
 
-def _panels(number: int, titles: Sequence[str], height: float = 3.0) -> tuple[Figure, np.ndarray]:
-    figure, axes = plt.subplots(1, number, figsize=(7.6, height), sharey=True)
-    for axis, title in zip(axes, titles, strict=True):
+def _fields(titles: Sequence[str], height: float) -> tuple[Figure, np.ndarray]:
+    figure, axes = panels(len(titles), len(titles), height=height)
+    for axis, title in zip(axes[0], titles, strict=True):
         axis.set(title=title, xlabel="x [deg]", aspect="equal")
-    axes[0].set_ylabel("y [deg]")
-    return figure, axes
-
-
-def _signed(axis: Axes, image: np.ndarray, side: float) -> None:
-    most = np.percentile(np.abs(image), 99.5)
-    axis.imshow(image, cmap=SIGNED_MAP, vmin=-most, vmax=most, extent=(0, side, 0, side), origin="lower")
+    axes[0, 0].set_ylabel("y [deg]")
+    return figure, axes[0]
 
 
 def heights(image: Image, waves: Image, *, sigma: float, side: float, titles: Sequence[str]) -> Figure:
@@ -43,10 +37,10 @@ def heights(image: Image, waves: Image, *, sigma: float, side: float, titles: Se
         titles: of the three panels.
     """
     image = np.asarray(image)
-    figure, axes = _panels(3, titles)
+    figure, axes = _fields(titles, height=3.0)
     pixel, extent = side / image.shape[-1], (0.0, side, 0.0, side)
-    _signed(axes[0], np.asarray(waves), side)
-    axes[1].imshow(image, cmap=KAPPA_MAP, extent=extent, origin="lower")
+    signed_field(axes[0], waves, side)
+    field(axes[1], image, side, cmap=KAPPA_MAP)
     for sign, color, marker in ((1, "white", "o"), (-1, "black", "s")):
         found = (sign * image == ndimage.maximum_filter(sign * image, 3, mode="wrap")) & (sign * image > sigma)
         y, x = (np.argwhere(found).T + 0.5) * pixel
@@ -69,9 +63,9 @@ def scales(details: Float[np.ndarray, "scale y x"], units: Sequence[float], *, s
     """
     last = len(details) - 1
     titles = [f"{2 ** (j + 1) * pixel:.0f} arcmin" if j < last else "the rest" for j in range(last + 1)]
-    figure, axes = _panels(last + 1, titles, height=2.6)
+    figure, axes = _fields(titles, height=2.6)
     for axis, detail, unit in zip(axes, details, units, strict=True):
-        shown = axis.imshow(detail / unit, cmap=SIGNED_MAP, vmin=-3, vmax=3, extent=(0, side, 0, side), origin="lower")
+        shown = field(axis, detail / unit, side, cmap=SIGNED_MAP, vmin=-3, vmax=3)
     figure.colorbar(shown, ax=axes, shrink=0.7, label="standard deviations")  # pyright: ignore
     return figure
 
@@ -97,9 +91,9 @@ def beyond(image: Image, large: Image, small: Image, *, sigma: float, side: floa
     spread = values.std()
     axes[0].plot(x, np.exp(-(((x - values.mean()) / spread) ** 2) / 2) / spread / math.sqrt(2 * math.pi), "k--")
     axes[0].set(title="heights", xlabel=r"$\kappa/\sigma$", ylabel="share of pixels", yscale="log", ylim=(1e-4, 1))
-    axes[1].imshow(strength, cmap=KAPPA_MAP, extent=extent, origin="lower")
+    field(axes[1], strength, side, cmap=KAPPA_MAP)
     axes[1].set(title="strength of small waves", xlabel="x [deg]", ylabel="y [deg]")
-    _signed(axes[2], np.asarray(large), side)
+    signed_field(axes[2], large, side)
     axes[2].contour(strength, levels=np.percentile(strength, [75, 92]), colors=("0.5", "k"), extent=extent)
     axes[2].set(title="large waves", xlabel="x [deg]")
     return figure
@@ -112,10 +106,7 @@ def small_panels(curves: Mapping[str, Mapping[str, np.ndarray]], *, ylabel: str)
         curves: by statistic, then by label.
         ylabel: what is drawn.
     """
-    rows = -(-len(curves) // 5)
-    figure, axes = plt.subplots(rows, 5, figsize=(7.6, 2.1 * rows + 0.4), sharey=True, squeeze=False)
-    for axis in axes.flat[len(curves) :]:
-        axis.set_visible(False)
+    figure, axes = panels(len(curves), 5, height=2.1, more=0.4)
     for axis, (name, lines) in zip(axes.flat, curves.items(), strict=False):
         for (label, values), style in zip(lines.items(), ("-o", "-s", "-^", "-v"), strict=False):
             axis.plot(values, style, markersize=2.5, linewidth=1, label=label)
@@ -170,26 +161,53 @@ def bins_side_by_side(lines: Mapping[str, ByName], *, ylabel: str) -> Figure:
     return figure
 
 
-def against_settings(rows: Mapping[str, Mapping[str, Float[np.ndarray, " _"]]], *, ylabel: str) -> Figure:
+def against_settings(rows: Mapping[str, Mapping[float, Mapping[str, float]]], *, ylabel: str) -> Figure:
     """How numbers of each statistic change with noise and smoothing: a panel for each setting, a line a statistic.
 
     Args:
-        rows: by the label of the setting, a mapping with its values under "x" and a line under each statistic's name.
+        rows: by the label of the setting, then by its value (infinite: no noise), the number of each statistic.
         ylabel: what is drawn.
     """
     figure, axes = plt.subplots(1, len(rows), figsize=(7.6, 3.8), sharey=True)
     markers = "os^vD<>Pp*"
-    for axis, (label, lines) in zip(axes, rows.items(), strict=True):
-        names = [name for name in lines if name != "x"]
-        places = np.arange(len(lines["x"]))
-        for number, name in enumerate(names):
+    for axis, (label, found) in zip(axes, rows.items(), strict=True):
+        places = np.arange(len(found))
+        for number, name in enumerate(next(iter(found.values()))):
+            line = [numbers[name] for numbers in found.values()]
             style = {"marker": markers[number % 10], "color": PALETTE[number % 8], "markersize": 4}
-            axis.plot(places, lines[name], linestyle="-" if number < 8 else "--", label=name, **style)
-        axis.set_xticks(places, [f"{x:.2g}" if np.isfinite(x) else "no noise" for x in lines["x"]])
+            axis.plot(places, line, linestyle="-" if number < 8 else "--", label=name, **style)
+        axis.set_xticks(places, [f"{x:.2g}" if np.isfinite(x) else "no noise" for x in found])
         axis.set_xlabel(label)
     axes[0].set_ylabel(ylabel)
     axes[0].set_yscale("log")
     for which in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
         which(FuncFormatter(lambda value, _: f"{value:.2g}"))
     axes[-1].legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def noise_and_smoothing(
+    ell: Float[np.ndarray, " ell"],
+    spectra: Mapping[str, Float[np.ndarray, " ell"]],
+    heights: Float[np.ndarray, " height"],
+    counts: Mapping[str, Float[np.ndarray, " height"]],
+) -> Figure:
+    """Power spectra at several source densities, and peak counts at several smoothing lengths.
+
+    Args:
+        ell: of the spectra.
+        spectra: C_ell [sr], by source density [arcmin^-2].
+        heights: lower edges of the bins of peaks [standard deviations].
+        counts: of peaks in a map, by smoothing length [arcmin].
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
+    for label, spectrum in spectra.items():
+        left.loglog(ell, ell * (ell + 1) * spectrum / (2 * np.pi), marker=".", label=label)
+    left.tick_params(which="minor", labelbottom=False, labelleft=False)
+    left.set(xlabel="ell", ylabel=r"$\ell(\ell+1)C_\ell/2\pi$")
+    left.legend(title="galaxies [arcmin$^{-2}$]", fontsize="small")
+    for label, line in counts.items():
+        right.plot(heights, line, marker=".", label=label)
+    right.set(xlabel="lower edge of the bin [sigma]", ylabel="peaks a map", ylim=(0, None))
+    right.legend(title="smoothing [arcmin]", fontsize="small")
     return figure

@@ -1,12 +1,15 @@
 """Figures that look alike on every page: one style, one colour for one thing."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from numpy.typing import ArrayLike
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
@@ -50,10 +53,9 @@ def map_panels(
     label: str = r"$\kappa$",
     columns: int = 3,
     cmap: str = KAPPA_MAP,
-    limits: tuple[float, float] | None = None,
     below: Sequence[str] | None = None,
 ) -> Figure:
-    """Maps beside each other on one colour scale.
+    """Maps beside each other on one colour scale, from the 1st to the 99.5th percentile of them all.
 
     Args:
         images: maps [y, x], all of one field size.
@@ -62,37 +64,63 @@ def map_panels(
         label: what the colour means, with its unit.
         columns: panels in a row.
         cmap: matplotlib colour map; a diverging one gets a scale symmetric about zero.
-        limits: the scale's ends; the 1st and 99.5th percentile of all maps unless given.
         below: a line below each map.
     """
     stack = [np.asarray(image) for image in images]
-    if limits is None:
-        low, high = np.percentile(np.concatenate([image.ravel() for image in stack]), [1, 99.5])
-        limits = (-max(-low, high), max(-low, high)) if cmap == SIGNED_MAP else (low, high)
+    low, high = np.percentile(np.concatenate([image.ravel() for image in stack]), [1, 99.5])
+    if cmap == SIGNED_MAP:
+        low, high = -max(-low, high), max(-low, high)
     columns = min(columns, len(stack))
-    rows = -(-len(stack) // columns)
-    size = 7.6 / columns
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(7.6, size * rows + 0.9), squeeze=False, sharex=True, sharey=True
-    )
-    shown = None
-    for index, axis in enumerate(axes.flat):
-        if index >= len(stack):
-            axis.set_visible(False)
-            continue
-        shown = axis.imshow(
-            stack[index], cmap=cmap, vmin=limits[0], vmax=limits[1], extent=(0, side, 0, side), origin="lower"
-        )
-        axis.set_title(titles[index], fontsize="medium")
+    figure, axes = panels(len(stack), columns, height=7.6 / columns, more=0.9, sharex=True)
+    for index, (axis, image, title) in enumerate(zip(axes.flat, stack, titles, strict=False)):
+        shown = field(axis, image, side, cmap=cmap, vmin=low, vmax=high)
+        axis.set_title(title, fontsize="medium")
         if below is not None:
             axis.set_xlabel(below[index])
         elif index + columns >= len(stack):
             axis.set_xlabel("x [deg]")
     for axis in axes[:, 0]:
         axis.set_ylabel("y [deg]")
-    assert shown is not None
     figure.colorbar(shown, ax=axes, location="bottom", shrink=0.5, aspect=40, label=label)
     return figure
+
+
+def panels(number: int, columns: int, *, height: float, more: float = 0.0, **shared: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of the page's width with panels [row, column], those that are not needed hidden.
+
+    Args:
+        number: of panels.
+        columns: panels in a row.
+        height: of a row [inch].
+        more: height beside the rows [inch].
+        shared: of `plt.subplots`.
+    """
+    rows = -(-number // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(7.6, height * rows + more), squeeze=False, sharey=True, **shared
+    )
+    for axis in axes.flat[number:]:
+        axis.set_visible(False)
+    return figure, axes
+
+
+def field(axis: Axes, image: ArrayLike, side: float, **style: Any) -> AxesImage:
+    """A map [y, x] of this side [deg], y upwards; `style` is of `imshow`."""
+    return axis.imshow(np.asarray(image), extent=(0, side, 0, side), origin="lower", **style)
+
+
+def signed_field(axis: Axes, image: ArrayLike, side: float) -> AxesImage:
+    """A map as `field` draws it, on a signed scale of its own that ends at its 99.5th percentile."""
+    largest = np.percentile(np.abs(np.asarray(image)), 99.5)
+    return field(axis, image, side, cmap=SIGNED_MAP, vmin=-largest, vmax=largest)
+
+
+def ell_axis(axis: Any, ticks: Sequence[float] = (100, 200, 500, 1000, 2000, 5000)) -> None:
+    """Few ticks, as plain numbers, on a logarithmic x axis whose limits are set: those of `ticks` that lie on it."""
+    low, high = sorted(axis.xaxis.get_view_interval())
+    axis.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def curve_with_band(axis: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, **style) -> None:
@@ -123,13 +151,8 @@ def contours(
     for number, (name, density) in enumerate(densities.items()):
         color = COLORS.get(name, PALETTE[number % len(PALETTE)])
         heights = sorted(levels[name])
-        axis.contour(
-            *axes,
-            np.asarray(density).T,
-            levels=heights,
-            colors=color,
-            linestyles=styles[: len(heights)][::-1],
-        )
+        lines = {"levels": heights, "colors": color, "linestyles": styles[: len(heights)][::-1]}
+        axis.contour(*axes, np.asarray(density).T, **lines)
         axis.plot([], [], color=color, label=name)
     if truth is not None:
         axis.plot(*truth, "k+", markersize=9, label="truth")

@@ -1,56 +1,64 @@
-"""Errors of areas: from the maps, from the boxes they were cut from, and from the seeds of the networks."""
+"""Errors of areas and of S8: from the maps, from the boxes they were cut from, and from the seeds of the networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Num
+from jaxtyping import Array, Float, Num
 from scipy.stats import t as student
 
 from wlbook.common import random
 from wlbook.common.progress import progress
 from wlbook.common.threads import two_at_a_time
-from wlbook.inference.credible_regions import Real, credible_area
-from wlbook.inference.emulator import Emulator, Vectors
+from wlbook.inference import credible_regions
+from wlbook.inference.emulator import Emulator
 from wlbook.inference.posteriors import posterior
+from wlbook.inference.vectors import ByModel, ByName, Rows, joined
+from wlbook.simulation.cosmology import FIDUCIAL
 
 
-def bootstrap_areas(
+def resample(
     parameters: Num[Array | np.ndarray, "model 2"],
-    vectors: Mapping[str, Vectors],
-    data: Mapping[str, Num[Array | np.ndarray, "drawn _"]],
+    vectors: ByModel,
+    observed: ByName | None,
     *,
-    rows: Mapping[str, Sequence[str]],
+    rows: Rows,
     repeats: int,
-    level: Real = 0.68,
     method: str = "linear",
-    boxes: str = "keep",
-    points: int = 24,
+    boxes: str = "draw",
     seed: int,
     **options: Any,
-) -> xr.DataArray:
-    """Credible areas after drawing the maps of every model, and the observed ones, again with replacement.
+) -> xr.Dataset:
+    """What each row constrains: with the maps as they are, and with maps and boxes drawn again with replacement.
 
-    All rows of one repeat see the same draw, so that ratios of areas have smaller errors than the areas.
+    How far a model's mean lies from the emulator is mostly the structure of the one box its maps are cut from, and
+    could have been another's: a draw hands these distances, in units of each bin's scatter, to other models. All rows
+    of one draw see the same maps and boxes, so that ratios have smaller errors than what they are ratios of.
+
+    Measured on Gaussian vectors of 24 models of 64 maps, moved by a quarter of their scatter from box to box, which
+    grows as sigma_8^1.5: errors are all of the scatter between such simulations for a quadratic fit of two numbers,
+    nine tenths of it for twenty, and three quarters for Gaussian processes, whose kernels a draw does not fit anew;
+    the truth lies within one error in 66, 54 and 46 cases of 100. Distances permuted and handed on as they are give
+    nine tenths for two numbers and the same for the others; where scatter grows as sigma_8^3, they give eight to nine
+    tenths (57 cases of 100), these draws all of it (68), for models of large scatter lie far from the curve.
 
     Args:
         parameters: omega_m and sigma_8 of each model.
-        vectors: by statistic, the vectors of the models' maps.
-        data: by statistic, the vectors of the observed maps, whose mean is the observation.
+        vectors: by statistic, of the models' maps.
+        observed: by statistic, of the observed maps, drawn again as well, whose mean is the data; None: the data are
+            the emulator's own mean at the fiducial, where the question is how well and not where.
         rows: for each row of the answer the statistics it uses together.
         repeats: how often to draw, >= 1.
-        level: of the credible region.
         method: of the emulator.
-        boxes: "keep" each model's distance from the emulator, or "draw" it anew: how far a model's mean lies from a
-            smooth curve is mostly the structure of the one box its maps are cut from, and could have been another's.
-        points: of the grid, along each axis.
+        boxes: "draw" them as well, or "keep" each model's distance, for maps that were drawn independently.
         seed: of the draws.
-        options: of `posterior_grid`.
+        options: of `posterior`; 24 `points` unless told.
 
     Returns:
-        Areas [repeat, row]; those that reach the end of the design are lower limits.
+        `log_area` (of the 68 % region) and `log_s_8_error` [draw, row], the first draw being the maps as they are, and
+        `limited` [row]: whether the region reaches the end of the design there, so that its area is a lower limit.
 
     Raises:
         ValueError: as `Emulator` and `posterior_grid`; a row that names a statistic there is not.
@@ -61,68 +69,69 @@ def bootstrap_areas(
         raise ValueError(f'boxes = {boxes!r}: must be one of "keep", "draw"')
     for row, names in rows.items():
         for name in names:
-            if name not in vectors or name not in data:
+            if name not in vectors or (observed is not None and name not in observed):
                 raise ValueError(f'rows["{row}"] = {list(names)}: "{name}" is not among {sorted(vectors)}')
-    stacked = {name: np.asarray(values, np.float64) for name, values in vectors.items()}
+    parameters, options = np.asarray(parameters, np.float64), {"points": 24} | options
+    stacked = {row: joined(vectors, names) for row, names in rows.items()}
+    sky = None if observed is None else {row: joined(observed, names) for row, names in rows.items()}
     models, maps = next(iter(stacked.values())).shape[:2]
-    longest = max(sum(stacked[name].shape[2] for name in names) for names in rows.values())
+    longest = max(values.shape[2] for values in stacked.values())
     if method == "linear" and 0.55 * maps <= longest + 2:  # a draw of N maps holds (1 - 1/e) N different ones
         raise ValueError(
             f'{maps} maps a model for a vector of {longest} bins: a draw repeats too many for method = "linear", '
             f"must be more than {(longest + 2) / 0.55:.0f} maps, or fewer bins"
         )
-    observed = len(next(iter(data.values())))
-    far = {name: np.zeros((models, values.shape[2])) for name, values in stacked.items()}
-    scales = {name: np.ones((models, values.shape[2])) for name, values in stacked.items()}
-    if boxes == "draw":
-        parameters = np.asarray(parameters, np.float64)
-        for name, values in stacked.items():
-            emulator = Emulator(parameters, values, method=method)
-            scales[name] = values.std(axis=1)
-            far[name] = (emulator.means - emulator.mean(parameters)) / scales[name]
-    expected = []
-    once = [Emulator(parameters, {name: stacked[name] for name in names}, method=method) for names in rows.values()]
-    for names, emulator in zip(rows.values(), once, strict=True):
-        mean = np.concatenate([np.asarray(data[name], np.float64).mean(axis=0) for name in names])
-        expected.append(posterior(emulator, mean, points=points, **options))
+    fitted = {row: Emulator(parameters, values, method=method) for row, values in stacked.items()}
+    scales = {row: values.std(axis=1) for row, values in stacked.items()}
+    far = {row: (one.means - one.mean(parameters)) / scales[row] for row, one in fitted.items()}
 
-    def one_draw(repeat: int) -> list[float]:
-        key = random.key(seed, "bootstrap", repeat)
-        drawn = np.asarray(jax.random.randint(key, (models, maps), 0, maps))
-        seen = np.asarray(jax.random.randint(random.key(seed, "bootstrap data", repeat), (observed,), 0, observed))
-        box = np.asarray(jax.random.randint(random.key(seed, "bootstrap boxes", repeat), (models,), 0, models))
-        again, areas = {}, []
-        for name, values in stacked.items():
-            moved = (far[name][box] - far[name]) * scales[name]
-            again[name] = np.take_along_axis(values, drawn[:, :, None], axis=1) + moved[:, None]
-        for column, (names, first) in enumerate(zip(rows.values(), once, strict=True)):
-            emulator = Emulator(parameters, {name: again[name] for name in names}, method=method, like=first)
-            mean = np.concatenate([np.asarray(data[name], np.float64)[seen].mean(axis=0) for name in names])
-            density = posterior(emulator, mean, points=points, like=expected[column], **options)
-            areas.append(credible_area(density, level=level, truncated="allow"))
-        return areas
+    def data(row: str, emulator: Emulator, seen: Any) -> Float[np.ndarray, " bin"]:
+        return emulator.mean(np.array([FIDUCIAL]))[0] if sky is None else sky[row][seen].mean(axis=0)
 
-    each = two_at_a_time(one_draw, range(repeats))
-    areas = np.array(list(progress(each, "bootstrap", total=repeats, unit="draw")))
-    return xr.DataArray(areas, dims=("repeat", "row"), coords={"row": list(rows)}, name=f"{level:.0%} area")
+    first = {row: posterior(one, data(row, one, slice(None)), **options) for row, one in fitted.items()}
+
+    def one_draw(repeat: int) -> list[tuple[float, float]]:
+        stream = np.random.default_rng(np.asarray(jax.random.key_data(random.key(seed, "bootstrap", repeat))))
+        drawn, box = stream.integers(0, maps, (models, maps)), stream.integers(0, models, models)
+        seen = None if sky is None else stream.integers(0, len(next(iter(sky.values()))), len(next(iter(sky.values()))))
+        found = []
+        for row, values in stacked.items():
+            again = np.take_along_axis(values, drawn[:, :, None], axis=1)
+            if boxes == "draw":
+                again += ((far[row][box] - far[row]) * scales[row])[:, None]
+            emulator = Emulator(parameters, again, method=method, like=fitted[row])
+            found.append(_weighed(posterior(emulator, data(row, emulator, seen), like=first[row], **options)))
+        return found
+
+    each = progress(two_at_a_time(one_draw, range(repeats)), "bootstrap", total=repeats, unit="draw")
+    logs = np.log([[_weighed(one) for one in first.values()], *each])
+    kept = {name: (("draw", "row"), logs[..., place]) for place, name in enumerate(("log_area", "log_s_8_error"))}
+    limited = [credible_regions.boundary(one) is not None for one in first.values()]
+    return xr.Dataset(kept | {"limited": ("row", limited)}, coords={"row": list(rows)})
 
 
-def seed_error(log_areas: Num[np.ndarray, " seed"], others: Sequence[Num[np.ndarray, " _"]] = ()) -> float:
-    """Relative error of the mean area of networks that differ in their seed only.
+def _weighed(found: xr.DataArray) -> tuple[float, float]:
+    return credible_regions.credible_area(found, truncated="allow"), credible_regions.s_8_error(found)
 
-    The scatter of log areas over sqrt(number of seeds), widened by Student's factor for how few they are. One network
-    has no scatter of its own: `others` lends it that of other networks.
+
+def relative_error(logs: Float[np.ndarray, "draw *_"]) -> Any:
+    """Scatter of logarithms over the draws; the first of them, the maps as they are, is left out."""
+    return logs[1:].std(axis=0, ddof=1)
+
+
+def seed_scatter(groups: Sequence[Num[np.ndarray, "_ *_"]]) -> tuple[Any, float]:
+    """How far networks scatter that differ by their seed only, pooled over groups of two or more.
 
     Args:
-        log_areas: logarithms of the areas (or ratios of areas), one a seed.
-        others: groups of log areas of other networks, each of one kind and several seeds.
+        groups: logarithms of what networks of one kind find, one a seed.
 
     Returns:
-        The error; NaN where no two networks of one kind are there.
+        The standard deviation, and the factor of Student by which so few networks widen it: the error of the mean of n
+        networks is their product over sqrt(n). NaN where no two networks are of one kind.
     """
-    groups = [np.asarray(group, np.float64) for group in (log_areas, *others) if len(group) > 1]
-    free = sum(len(group) - 1 for group in groups)
+    several = [np.asarray(group, np.float64) for group in groups if len(group) > 1]
+    free = sum(len(group) - 1 for group in several)
     if not free:
-        return float("nan")
-    variance = sum(((group - group.mean()) ** 2).sum() for group in groups) / free
-    return float(student.ppf(0.8413, free) * np.sqrt(variance / len(log_areas)))
+        return np.nan, np.nan
+    squares = sum(((group - group.mean(axis=0)) ** 2).sum(axis=0) for group in several)
+    return np.sqrt(squares / free), float(student.ppf(0.8413, free))

@@ -10,13 +10,16 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int, Num
 
+from wlbook.common.threads import two_at_a_time
 from wlbook.inference import bootstrap, coverage, credible_regions
+from wlbook.inference.compression import compress, score_weights
 from wlbook.inference.emulator import Emulator
+from wlbook.inference.flow import learnt_posterior
+from wlbook.inference.gaussian_fields import GaussianFields
 from wlbook.inference.posteriors import posterior
-
-ByName = Mapping[str, Num[np.ndarray, "drawn _"]]
-ByModel = Mapping[str, Num[np.ndarray, "model map _"]]
-Rows = Mapping[str, Sequence[str]]
+from wlbook.inference.sampling import sample
+from wlbook.inference.vectors import AXES, ByModel, ByName, Data, Real, Rows, joined
+from wlbook.simulation.cosmology import FIDUCIAL
 
 
 @dataclass(frozen=True)
@@ -83,29 +86,31 @@ def find(
     found = {}
     for row, names in rows.items():
         emulator = Emulator(parameters, {name: vectors[name] for name in names}, method=method)
-        data = np.concatenate([np.asarray(observed[name], np.float64).mean(axis=0) for name in names])
+        data = joined(observed, names).mean(axis=0)
         found[row] = Found(emulator, data, posterior(emulator, data, **options))
     return found
 
 
-def table(found: Mapping[str, Found], draws: Num[np.ndarray, "repeat row"], *, reference: str) -> pd.DataFrame:
+def table(found: Mapping[str, Found], drawn: xr.Dataset, *, reference: str) -> pd.DataFrame:
     """Areas with bootstrap errors, their ratios to one row, errors of S8 and goodness of fit.
 
     Args:
         found: by row.
-        draws: areas of the bootstrap, in the order of the rows.
+        drawn: from `resample`, of the same rows.
         reference: the row that ratios are taken to.
     """
-    ratios = draws / draws[:, [list(found).index(reference)]]
-    lines = {}
-    for column, (row, one) in enumerate(found.items()):
+    logs, lines = drawn["log_area"], {}
+    for row, one in found.items():
         wide = credible_regions.credible_area(one.posterior, level=0.95, truncated="allow")
         sign = [">" if credible_regions.boundary(one.posterior, level) else "" for level in (0.68, 0.95)]
+        area, ratio = 1e3 * one.area, one.area / found[reference].area
+        error = bootstrap.relative_error(logs.sel(row=row).values)
+        relative = bootstrap.relative_error((logs.sel(row=row) - logs.sel(row=reference)).values)
         lines[row] = {
             "numbers": one.posterior.attrs["bins"],
-            "68 % area [1e-3]": f"{sign[0]}{1e3 * one.area:.2f} ± {1e3 * draws[:, column].std(ddof=1):.2f}",
+            "68 % area [1e-3]": f"{sign[0]}{area:.2f} ± {area * error:.2f}",
             "95 % area [1e-3]": f"{sign[1]}{1e3 * wide:.2f}",
-            f"68 % area / {reference}": f"{one.area / found[reference].area:.2f} ± {ratios[:, column].std(ddof=1):.2f}",
+            f"68 % area / {reference}": f"{ratio:.2f} ± {ratio * relative:.2f}",
             "error of S8": f"{credible_regions.s_8_error(one.posterior):.4f}",
             "chi2": f"{one.posterior.attrs['chi2']:.1f}",
         }
@@ -114,7 +119,7 @@ def table(found: Mapping[str, Found], draws: Num[np.ndarray, "repeat row"], *, r
 
 def ratio(
     found: Mapping[str, Found],
-    draws: Num[np.ndarray, "repeat row"],
+    drawn: xr.Dataset,
     row: str,
     reference: str,
     seeds: Num[np.ndarray, " seed"],
@@ -124,29 +129,44 @@ def ratio(
 
     Args:
         found: by row.
-        draws: areas of the bootstrap, in the order of the rows.
+        drawn: from `resample`, of the same rows.
         row, reference: the rows.
         seeds: log areas of `row` for each seed of its network.
-        others: log areas of other groups of networks, as in `inference.seed_error`.
+        others: log areas of other groups of networks, which lend their scatter over seeds.
     """
-    order = list(found)
-    drawn = np.log(draws[:, order.index(row)] / draws[:, order.index(reference)]).std(ddof=1)
-    value = float(np.exp(np.mean(seeds)) / found[reference].area)
-    return value, value * float(drawn), value * float(np.hypot(drawn, bootstrap.seed_error(seeds, others)))
+    logs = drawn["log_area"].sel(row=row) - drawn["log_area"].sel(row=reference)
+    scatter, student = bootstrap.seed_scatter([seeds, *others])
+    value, error = float(np.exp(np.mean(seeds)) / found[reference].area), bootstrap.relative_error(logs.values)
+    return value, value * float(error), value * float(np.hypot(error, student * scatter / math.sqrt(len(seeds))))
 
 
-def pooled_errors(values: Mapping[str, float], draws: Num[np.ndarray, "repeat row"]) -> dict[str, float]:
-    """Errors of each row's area from a few draws: its own relative scatter, or all rows' if that is larger.
-
-    Three draws of one row can agree by chance; those of all rows together hardly do.
+def seed_areas(
+    parameters: Num[np.ndarray, "model 2"],
+    vectors: ByModel,
+    observed: ByName,
+    networks: Sequence[str],
+    others: Sequence[str] = (),
+    **options: Any,
+) -> Float[np.ndarray, " network"]:
+    """Log areas of networks that differ by their seed, each used together with the same other statistics.
 
     Args:
-        values: areas by row, in any unit.
-        draws: areas of the bootstrap, in the order of the rows.
+        parameters, vectors, observed: as in `find`.
+        networks: by their names among the vectors.
+        others: statistics that each is used with.
+        options: of `find`.
     """
-    own = draws.std(axis=0, ddof=1) / draws.mean(axis=0)
-    pooled = np.sqrt(np.mean(own**2))
-    return {row: value * float(max(one, pooled)) for (row, value), one in zip(values.items(), own, strict=True)}
+    rows = {name: [*others, name] for name in networks}
+    return np.log([one.area for one in find(parameters, vectors, observed, rows, **options).values()])
+
+
+def ranking(by_choice: Mapping[str, Mapping[str, float]]) -> str:
+    """The order of the rows by area under the first choice, and which other choices change it: two sentences."""
+    orders = {name: sorted(areas, key=areas.__getitem__) for name, areas in by_choice.items()}
+    usual = next(iter(orders.values()))
+    others = "; ".join(f"{name} ({', '.join(order)})" for name, order in orders.items() if order != usual)
+    end = f"Another order comes from: {others}." if others else "No other choice changes that order."
+    return f"From best to worst: {', '.join(usual)}. {end}"
 
 
 def covered(
@@ -176,7 +196,7 @@ def covered(
     boxes, shares = len(np.unique(seeds)), {}
     for row, names in rows.items():
         emulator = found[row].emulator
-        single = np.concatenate([observed[name] for name in names], axis=1)
+        single = joined(observed, names)
         drawn = coverage.ideal(
             emulator, draws, n_fields=boxes, emulator_error=options.get("emulator_error", "ignore"), seed=seed
         )
@@ -232,18 +252,137 @@ def smaller(
     return found
 
 
+@dataclass(frozen=True)
+class NullTest:
+    """Areas on Gaussian fields, where nothing beats the likelihood of all modes.
+
+    Attributes:
+        area: the exact 68 % area.
+        ellipse: what the Fisher matrix of all modes says it is.
+        over: area of each row over the exact one.
+        error: of these, from bootstrap draws.
+    """
+
+    area: float
+    ellipse: float
+    over: dict[str, float]
+    error: dict[str, float]
+
+    @property
+    def beaten_by(self) -> list[str]:
+        """Rows that lie below one by more than three errors: not to be believed."""
+        return [row for row, value in self.over.items() if value < 1 - 3 * self.error[row]]
+
+
+def null_test(
+    fields: GaussianFields,
+    parameters: Num[np.ndarray, "model 2"],
+    vectors: ByModel,
+    observed: ByName,
+    *,
+    rows: Rows,
+    noise: Real,
+    method: str,
+    repeats: int,
+    seed: int,
+    **options: Any,
+) -> NullTest:
+    """What each row finds on Gaussian fields, against the exact posterior at the true spectrum.
+
+    A few draws of one row can agree by chance, those of all rows together hardly do: its error is its own scatter, or
+    that of all rows if that is larger.
+
+    Args:
+        fields: the universes.
+        parameters: omega_m and sigma_8 of each model.
+        vectors: by statistic, of maps that `fields` drew for the models.
+        observed: by statistic, of maps that they drew for the observed sky.
+        rows: for each row the statistics it uses together.
+        noise: standard deviation of the shape noise in a pixel.
+        method: of the emulator.
+        repeats: bootstrap draws, >= 2.
+        seed: of these.
+        options: of `posterior`, `n_fields` among them.
+    """
+    vectors, observed = alive(vectors, observed)
+    found = find(parameters, vectors, observed, rows, method=method, **options)
+    drawing = {"rows": rows, "repeats": repeats, "method": method, "seed": seed}
+    drawn = bootstrap.resample(parameters, vectors, observed, boxes="keep", **drawing, **options)
+    own = bootstrap.relative_error(drawn["log_area"].values)
+    errors = np.maximum(own, np.sqrt(np.mean(own**2)))
+    survey = {"noise": noise, "n_fields": options.get("n_fields", 1)}
+    grid = dict(zip(AXES, np.linspace(parameters.min(axis=0), parameters.max(axis=0), 240).T, strict=True))
+    exact = fields.posterior(fields.spectra(np.array([FIDUCIAL]), noise)[0], **grid, **survey)
+    area = credible_regions.credible_area(exact, truncated="allow")
+    ellipse = credible_regions.ellipse_area(fields.fisher(FIDUCIAL, **survey))
+    over = {row: one.area / area for row, one in found.items()}
+    return NullTest(
+        area, ellipse, over, {row: over[row] * float(error) for row, error in zip(rows, errors, strict=True)}
+    )
+
+
+def opinions(
+    found: Found,
+    vectors: ByModel,
+    observed: ByName,
+    names: Sequence[str],
+    *,
+    slopes: Mapping[str, Data],
+    widths: Mapping[str, Real],
+    covariance: str = "varying",
+    draws: int = 600,
+    seed: int,
+) -> dict[str, xr.DataArray]:
+    """One posterior by other means: a normalising flow, NUTS with getdist, and NUTS with nuisance parameters.
+
+    Args:
+        found: the posterior on a grid, and what it came from.
+        vectors: by statistic, of the models' maps.
+        observed: by statistic, of the observed maps.
+        names: the statistics that `found` uses together.
+        slopes: of the mean vector, by nuisance parameter.
+        widths: standard deviations of the nuisance parameters' priors.
+        covariance: as in `log_likelihood`.
+        draws: of each chain.
+        seed: of the draws, and of the flow.
+
+    Returns:
+        "grid", "flow", "NUTS, getdist" and "... free", named for the nuisance parameters; the last two have `r_hat` of
+        their chains as an attribute. A "linear" emulator has corners, which NUTS cannot use: a quadratic stands in.
+    """
+    smooth, values, sky = found.emulator, joined(vectors, names), joined(observed, names)
+    if smooth.method == "linear":
+        smooth = Emulator(smooth.parameters, values, method="quadratic")
+    n_fields, weights, around = found.posterior.attrs["n_fields"], score_weights(smooth), {}
+    for name, within in zip(AXES, smooth.parameters.T, strict=True):
+        axis = found.posterior[name].values  # twice as wide, for a flow's region may lie elsewhere
+        ends = (axis[0] + axis[-1]) / 2 + np.array([-1, 1]) * np.ptp(axis)
+        first, last = np.clip(ends, within.min(), within.max())
+        around[name] = np.linspace(first, last, 90)
+
+    def by_nuts(**free: Any) -> xr.Dataset:
+        asked = {"n_fields": n_fields, "covariance": covariance, "draws": draws, "seed": seed}
+        return sample(smooth, found.data, **asked, **free)
+
+    def by_flow() -> xr.DataArray:
+        short, seen = compress(values, weights), compress(sky, weights)
+        return learnt_posterior(smooth.parameters, short, seen, n_fields=n_fields, seed=seed, **around)
+
+    samplers = [by_nuts, lambda: by_nuts(slopes=slopes, widths=widths), by_flow]
+    plain, free, learnt = two_at_a_time(lambda sampler: sampler(), samplers)
+    sampled = densities({"NUTS, getdist": plain, f"{', '.join(slopes)} free": free})
+    return {"grid": found.posterior, "flow": learnt} | sampled
+
+
 def densities(samples: Mapping[str, xr.Dataset]) -> dict[str, xr.DataArray]:
     """Smooth densities of draws in omega_m and sigma_8, by getdist: what it draws its contours from."""
     from getdist import MCSamples, chains
 
     chains.print_load_details = False
-    found = {}
+    settings, found = {"ignore_rows": 0, "smooth_scale_2D": -1, "fine_bins_2D": 128}, {}
     for name, drawn in samples.items():
-        values = np.stack([drawn[one].values.ravel() for one in credible_regions.AXES], axis=1)
-        kept = {"ignore_rows": 0, "smooth_scale_2D": -1, "fine_bins_2D": 128}
-        one: Any = MCSamples(samples=values, names=list(credible_regions.AXES), settings=kept).get2DDensity(
-            *credible_regions.AXES
-        )
-        axes = (("omega_m", one.x), ("sigma_8", one.y))
-        found[name] = xr.DataArray(np.clip(one.P.T, 0, None), dims=credible_regions.AXES, coords=dict(axes))
+        values = np.stack([drawn[axis].values.ravel() for axis in AXES], axis=1)
+        one: Any = MCSamples(samples=values, names=list(AXES), settings=settings).get2DDensity(*AXES)
+        axes = dict(zip(AXES, (one.x, one.y), strict=True))
+        found[name] = xr.DataArray(np.clip(one.P.T, 0, None), dims=AXES, coords=axes, attrs=drawn.attrs)
     return found

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from wlbook.inference.credible_regions import Real
+from wlbook.inference import grids
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.likelihood import log_likelihood
+from wlbook.inference.vectors import Point, Real
 from wlbook.simulation.cosmology import FIDUCIAL
 
 _CHUNK = 64
@@ -35,7 +36,7 @@ def denser(
     emulator: Emulator,
     data: Num[Array | np.ndarray, "vector bin"],
     *,
-    truth: tuple[Real, Real] = FIDUCIAL,
+    truth: Point = FIDUCIAL,
     points: int = 40,
     **options: Any,
 ) -> Float[np.ndarray, " vector"]:
@@ -63,7 +64,7 @@ def denser(
         first, last = low, high
         for _ in range(3):  # zoom in on what any of these posteriors fills
             axes = [np.linspace(a, b, points) for a, b in zip(first, last, strict=True)]
-            grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+            grid = grids.points(*axes)
             grid = grid[emulator.inside(grid)]
             log_density = log_likelihood(emulator, grid, data[part], **options)[0]
             above = (log_density > log_density.max(axis=0) - 10).any(axis=1)
@@ -82,7 +83,7 @@ def ideal(
     emulator: Emulator,
     number: int,
     *,
-    truth: tuple[Real, Real] = FIDUCIAL,
+    truth: Point = FIDUCIAL,
     n_fields: Real = 1,
     emulator_error: str = "ignore",
     seed: int,

@@ -1,23 +1,16 @@
 """What a posterior on a grid says: credible regions, their areas, and where they run into the end of the design."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Num
+from jaxtyping import Float
 
+from wlbook.inference import grids
+from wlbook.inference.vectors import AXES, Axis, Real
 from wlbook.simulation.cosmology import s_8
-
-AXES = ("omega_m", "sigma_8")
-Real = int | float
-Axis = Num[Array | np.ndarray, " _"]
-Data = Num[Array | np.ndarray, " bin"]
-
-
-def _cells(omega_m: Axis, sigma_8: Axis) -> Float[np.ndarray, "omega_m sigma_8"]:
-    """Area of the grid around each point."""
-    return np.outer(np.gradient(np.asarray(omega_m, np.float64)), np.gradient(np.asarray(sigma_8, np.float64)))
 
 
 def _unpacked(posterior: Any, axes: Any, level: Real) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -28,7 +21,7 @@ def _unpacked(posterior: Any, axes: Any, level: Real) -> tuple[np.ndarray, np.nd
         if not isinstance(posterior, xr.DataArray):
             raise ValueError("axes: (omega_m, sigma_8) are needed for a posterior without labels")
         axes = [posterior[name].values for name in posterior.dims]
-    density, cells = np.asarray(posterior, np.float64), _cells(*axes)
+    density, cells = np.asarray(posterior, np.float64), grids.cells(*axes)
     if density.shape != cells.shape:
         raise ValueError(f"posterior of shape {density.shape}, axes of {cells.shape}: must be equal")
     if not (np.isfinite(density).all() and (density >= 0).all() and density.sum() > 0):
@@ -40,13 +33,7 @@ def _unpacked(posterior: Any, axes: Any, level: Real) -> tuple[np.ndarray, np.nd
 def credible_level(posterior: Any, level: Real, axes: Sequence[Axis] | None = None) -> float:
     """The density that bounds the smallest region holding the share `level` of the posterior: a contour's height.
 
-    Args:
-        posterior: density [omega_m, sigma_8], from `posterior_grid` or any array.
-        level: 0 < level < 1.
-        axes: the grid (omega_m, sigma_8), for an array without labels.
-
-    Raises:
-        ValueError: naming what is wrong with the posterior, its axes or the level.
+    Arguments and errors are those of `credible_area`.
     """
     density, cells, _ = _unpacked(posterior, axes, level)
     order = np.argsort(-density, axis=None)
@@ -59,13 +46,7 @@ def credible_level(posterior: Any, level: Real, axes: Sequence[Axis] | None = No
 def boundary(posterior: Any, level: Real = 0.68, axes: Sequence[Axis] | None = None) -> str | None:
     """Where the credible region runs into the end of the grid or of the design, in words; None where it does not.
 
-    Args:
-        posterior: density [omega_m, sigma_8].
-        level: 0 < level < 1.
-        axes: the grid (omega_m, sigma_8), for an array without labels.
-
-    Raises:
-        ValueError: naming what is wrong with the posterior, its axes or the level.
+    Arguments and errors are those of `credible_area`.
     """
     density, _, inside = _unpacked(posterior, axes, level)
     grid = axes if axes is not None else [posterior[name].values for name in posterior.dims]
@@ -114,27 +95,15 @@ def credible_area(
     return float(np.interp(level, mass, area))
 
 
-def figure_of_merit(posterior: Any, axes: Sequence[Axis] | None = None, level: Real = 0.68) -> float:
-    """One over the credible area: larger is better.
-
-    Args:
-        posterior: density [omega_m, sigma_8].
-        axes: the grid (omega_m, sigma_8), for an array without labels.
-        level: 0 < level < 1.
-
-    Raises:
-        ValueError: as `credible_area`.
-    """
-    return 1.0 / credible_area(posterior, axes, level)
+def ellipse_area(matrix: Float[np.ndarray, "2 2"], level: Real = 0.68) -> float:
+    """Area of the ellipse that holds the share `level` of a Gaussian posterior: -2 log(1 - level) pi / sqrt(det F)."""
+    return -2 * math.log(1 - level) * math.pi / math.sqrt(np.linalg.det(matrix))
 
 
 def s_8_error(posterior: xr.DataArray) -> float:
-    """Standard deviation of S8 under a posterior [omega_m, sigma_8].
-
-    Args:
-        posterior: from `posterior_grid`.
-    """
-    weights = posterior.values * _cells(posterior["omega_m"].values, posterior["sigma_8"].values)
-    weights = weights / weights.sum()
-    values = np.vectorize(s_8)(posterior["omega_m"].values[:, None], posterior["sigma_8"].values)
-    return float(np.sqrt((weights * values**2).sum() - (weights * values).sum() ** 2))
+    """Standard deviation of S8 under a posterior [omega_m, sigma_8]."""
+    axes = [posterior[name].values for name in AXES]
+    weights = posterior.values * grids.cells(*axes)
+    values = np.outer([s_8(float(omega_m), 1.0) for omega_m in axes[0]], axes[1])  # S8 is proportional to sigma_8
+    middle = (weights * values).sum() / weights.sum()
+    return float(np.sqrt((weights * (values - middle) ** 2).sum() / weights.sum()))

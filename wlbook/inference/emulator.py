@@ -9,8 +9,8 @@ from jaxtyping import Array, Bool, Float, Num
 from scipy.spatial import Delaunay, QhullError
 
 from wlbook.inference.gaussian_process import Processes
-
-Vectors = Num[Array | np.ndarray, "model map _"]
+from wlbook.inference.vectors import ByModel, Point, Points, Real, Vectors
+from wlbook.simulation.cosmology import FIDUCIAL
 
 _FEWEST = {"linear": 3, "quadratic": 6, "gaussian process": 6}
 _NEAR = 0.5  # distance in the unit square at which a model's covariance counts 0.6
@@ -26,6 +26,7 @@ class Emulator:
     parameters, fitted to all models; correlations are a mean over the models, the near ones (half the design's size)
     counting most. It averages the noise of the models down, and a covariance is always positive definite.
     "gaussian process": the mean is as bent as the models ask for (`Processes`), the covariance as under "quadratic".
+    Whatever is asked about points (omega_m, sigma_8) refuses those outside the design with a ValueError.
 
     Attributes:
         parameters: omega_m and sigma_8 of the models.
@@ -39,7 +40,7 @@ class Emulator:
     def __init__(
         self,
         parameters: Num[Array | np.ndarray, "_ 2"],
-        vectors: Vectors | Mapping[str, Vectors],
+        vectors: Vectors | ByModel,
         *,
         method: str = "linear",
         like: "Emulator | None" = None,
@@ -127,15 +128,15 @@ class Emulator:
                 f"{self.labels[first]} and {self.labels[second]} repeat each other: drop one"
             )
 
-    def _unit(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point 2"]:
+    def _unit(self, points: Points) -> Float[np.ndarray, "point 2"]:
         with np.errstate(all="ignore"):  # a design without extent is refused where its triangles are looked for
             return (np.asarray(points, np.float64) - self._low) / self._span
 
-    def inside(self, points: Num[Array | np.ndarray, "point 2"]) -> Bool[np.ndarray, " point"]:
+    def inside(self, points: Points) -> Bool[np.ndarray, " point"]:
         """Whether each point (omega_m, sigma_8) lies inside the design: between models, not beyond them."""
         return self._triangles.find_simplex(self._unit(points), tol=1e-9) >= 0
 
-    def _checked(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point 2"]:
+    def _checked(self, points: Points) -> Float[np.ndarray, "point 2"]:
         if not (inside := self.inside(points)).all():
             omega_m, sigma_8 = np.asarray(points)[np.argmin(inside)]
             (low_m, low_8), (high_m, high_8) = self._low, self._low + self._span
@@ -148,7 +149,7 @@ class Emulator:
     def _mean_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
         """What each model's mean counts for at each point; sums to one."""
         if self.method != "linear":
-            return _powers(self._unit(points)) @ np.linalg.pinv(_powers(self._unit(self.parameters)))
+            return quadratic_terms(self._unit(points)) @ np.linalg.pinv(quadratic_terms(self._unit(self.parameters)))
         unit = self._unit(points)
         triangle = self._triangles.find_simplex(unit, tol=1e-9)
         affine = self._triangles.transform[triangle]
@@ -159,11 +160,7 @@ class Emulator:
         return found
 
     def covariance_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
-        """What each model's covariance counts for at each point: nowhere negative, sums to one.
-
-        Raises:
-            ValueError: a point outside the design.
-        """
+        """What each model's covariance counts for at each point: nowhere negative, sums to one."""
         points = self._checked(points)
         if self.method == "linear":
             return self._mean_weights(points)
@@ -180,25 +177,27 @@ class Emulator:
         """Logarithm of the scale of each bin at each point."""
         return self._mean_weights(np.asarray(points, np.float64)) @ self._log_deviations
 
-    def mean(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
-        """Mean vector at each point (omega_m, sigma_8).
-
-        Raises:
-            ValueError: a point outside the design.
-        """
+    def mean(self, points: Points) -> Float[np.ndarray, "point bin"]:
+        """Mean vector at each point (omega_m, sigma_8)."""
         points = self._checked(points)
         if self.method == "gaussian process":
             return self._processes.mean(self._unit(points))
         return self._mean_weights(points) @ self.means
 
-    def error(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin bin"]:
+    def slopes(self, at: Point = FIDUCIAL, step: Real = 0.05) -> Float[np.ndarray, "2 bin"]:
+        """Derivatives of the mean by omega_m and sigma_8, by central differences of `step` in the design's range."""
+        steps = np.diag(step * self._span)
+        ahead, behind = (self.mean(np.array(at, np.float64) + sign * steps) for sign in (1, -1))
+        return (ahead - behind) / (2 * np.diagonal(steps)[:, None])
+
+    def error(self, points: Points) -> Float[np.ndarray, "point bin bin"]:
         """Covariance of the error of the mean vector at each point (omega_m, sigma_8).
 
         "quadratic": what the models leave of the fit, carried through it. "gaussian process": the processes' own.
         "linear": the noise of the models' means only, for nothing is known of the curve between them.
 
         Raises:
-            ValueError: a point outside the design; "quadratic" with six models, which leave nothing of a fit.
+            ValueError: "quadratic" with six models, which leave nothing of a fit.
         """
         points = self._checked(points)
         if self.method == "gaussian process":
@@ -215,23 +214,15 @@ class Emulator:
         spread = left.T @ left / free * np.square(weights).sum(axis=1)[:, None, None]
         return spread * scale[:, :, None] * scale[:, None, :]
 
-    def covariance(self, points: Num[Array | np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin bin"]:
-        """Covariance of one map's vector at each point (omega_m, sigma_8).
-
-        Raises:
-            ValueError: a point outside the design.
-        """
+    def covariance(self, points: Points) -> Float[np.ndarray, "point bin bin"]:
+        """Covariance of one map's vector at each point (omega_m, sigma_8)."""
         scale, relative = self.scaled_covariance(points)
         return relative * scale[:, :, None] * scale[:, None, :]
 
     def scaled_covariance(
-        self, points: Num[Array | np.ndarray, "point 2"]
+        self, points: Points
     ) -> tuple[Float[np.ndarray, "point bin"], Float[np.ndarray, "point bin bin"]]:
-        """A scale for each bin at each point, and the covariance of one map in units of it.
-
-        Raises:
-            ValueError: a point outside the design.
-        """
+        """A scale for each bin at each point, and the covariance of one map in units of it."""
         points = self._checked(points)
         relative = np.tensordot(self.covariance_weights(points), self._relative, axes=1)
         return np.exp(self.log_deviation(points)), relative
@@ -252,7 +243,7 @@ class Emulator:
         if self.method == "linear":
             raise ValueError('method = "linear": has corners, derivatives need another')
         own = self._unit(self.parameters)
-        inverse = np.linalg.pinv(_powers(own))
+        inverse = np.linalg.pinv(quadratic_terms(own))
         bends, deviations = inverse @ (self.means / scale), inverse @ (self._log_deviations - np.log(scale))
         single = {"means": bends, "deviations": deviations, "models": own, "relative": self._relative}
         held = {name: jnp.asarray(values, jnp.float32) for name, values in single.items()}
@@ -303,6 +294,7 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _powers(unit: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:
+def quadratic_terms(unit: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:
+    """1, x, y, x^2, x y and y^2, for points of the unit square and x, y between -1 and 1."""
     x, y = (2 * unit - 1).T
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)

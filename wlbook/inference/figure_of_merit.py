@@ -4,111 +4,54 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
-from jaxtyping import Float, Int
-from scipy.stats import t as student
+from jaxtyping import Float, Num
 
-from wlbook.common.progress import progress
-from wlbook.inference import credible_regions
-from wlbook.inference import posteriors as wl_posteriors
-from wlbook.inference.emulator import Emulator
+from wlbook.inference import bootstrap
 from wlbook.simulation import cosmology
 
-Vectors = Float[np.ndarray, "model map number"]
 Named = tuple[str, str, int]  # how the answers were got, under which degradation, and the network's number
 FIDUCIAL = cosmology.Cosmology(*cosmology.FIDUCIAL)
-MERITS = ("1 / area", "1 / sigma(S8)")
 
+#: The ways of getting answers; each is measured against the retrained reference, the amortised one against itself.
+WAYS = ("retrained", "amortised", "tuned", "spectra twin", "histogram twin")
 
-class Draw(NamedTuple):
-    """Which maps of every model, and which model's box, stand for each model."""
-
-    maps: Int[np.ndarray, "model map"]
-    boxes: Int[np.ndarray, " model"]
+#: Claims of paper B by the degradation that tests them, against the reference; shuffled maps against a power spectrum.
+CLAIMS = {
+    "b1-non-gaussian": "randomize_phases",
+    "b2-scales": "low_pass:1000",
+    "b3-middle-kappa": "keep_kappa:-1:1",
+    "b4-sum-of-bins": "sum_bins",
+    "b5-shuffled-pixels": "shuffle_pixels",
+}
 
 
 class Remaining(NamedTuple):
-    """What is left relative to the reference, for both of `MERITS`.
+    """What is left relative to the reference of 1 / (68 % area), the figure of merit, and of 1 / sigma(S8).
 
     Attributes:
         value: the ratios.
         error: maps, boxes and networks together.
-        bootstrap: maps and boxes only.
         networks: the ratio of each single network to the mean reference [network, merit].
         limited: whether a credible region ends at the edge of the design, so that its area is a lower limit.
     """
 
     value: Float[np.ndarray, " merit"]
     error: Float[np.ndarray, " merit"]
-    bootstrap: Float[np.ndarray, " merit"]
     networks: Float[np.ndarray, "network merit"]
     limited: bool
 
 
-def by_model(test: xr.Dataset) -> tuple[Float[np.ndarray, "model 2"], Int[np.ndarray, "model map"]]:
-    """The models of a set of maps, and the rows of each model's maps.
-
-    Raises:
-        ValueError: models with different numbers of maps.
-    """
-    known, counts = np.unique(test["model"].values, return_counts=True)
-    if len(set(counts.tolist())) > 1:
-        raise ValueError(f"test: {counts.min()} to {counts.max()} maps a model, must be as many for each")
-    rows = np.argsort(test["model"].values, kind="stable").reshape(len(known), -1)
-    return np.stack([test["omega_m"].values, test["sigma_8"].values], axis=-1)[rows[:, 0]], rows
-
-
-def draws(models: int, maps: int, *, repeats: int, seed: int) -> list[Draw]:
-    """The maps and boxes as they are, and then drawn again: maps with replacement, boxes handed to other models."""
-    generator = np.random.default_rng(seed)
-    as_they_are = Draw(np.indices((models, maps))[1], np.arange(models))
-    again = [Draw(generator.integers(0, maps, (models, maps)), generator.permutation(models)) for _ in range(repeats)]
-    return [as_they_are, *again]
-
-
-def constraints(
-    parameters: Float[np.ndarray, "model 2"], values: Vectors, draw: Draw, *, n_fields: float
-) -> xr.DataArray:
-    """Posterior of the fiducial universe from vectors, with maps and boxes drawn as told.
-
-    Mean and covariance are quadratic fits over the design; the data are the fit's own mean at the fiducial, because
-    the question is how well, not where. How far a model's mean lies from the fit is mostly its one box, so a draw
-    hands these distances to other models.
-
-    Args:
-        parameters: omega_m and sigma_8 of each model.
-        values: what was measured on each map of each model.
-        draw: from `draws`.
-        n_fields: maps observed together.
-    """
-    emulator = Emulator(parameters, values, method="quadratic")
-    distance = emulator.means - emulator.mean(parameters)
-    moved = (distance[draw.boxes] - distance)[:, None]
-    emulator = Emulator(
-        parameters, np.take_along_axis(values, draw.maps[:, :, None], axis=1) + moved, method="quadratic"
-    )
-    at_fiducial = emulator.mean(np.array([cosmology.FIDUCIAL]))[0]
-    return wl_posteriors.posterior(emulator, at_fiducial, n_fields=n_fields, points=24)
-
-
-def of_posterior(posterior: xr.DataArray) -> Float[np.ndarray, " merit"]:
-    """1 / (68 % area), and 1 / sigma(S8)."""
-    weights = posterior.values / posterior.values.sum()
-    s_8 = np.sqrt(posterior["omega_m"].values[:, None] / 0.3) * posterior["sigma_8"].values
-    middle = (weights * s_8).sum()
-    deviation = np.sqrt((weights * (s_8 - middle) ** 2).sum())
-    return np.array([1 / credible_regions.credible_area(posterior, truncated="allow"), 1 / deviation])
-
-
 def measured(
     parameters: Float[np.ndarray, "model 2"],
-    vectors: Mapping[Named, Vectors],
+    vectors: Mapping[Named, Num[np.ndarray, "model map _"]],
     *,
     n_fields: float,
     repeats: int,
     seed: int,
 ) -> dict[Named, dict[str, Any]]:
-    """Merits of every network, as the maps are and drawn again; the same draws for all.
+    """Merits of every network, as the maps are and drawn again (`bootstrap.resample`); the same draws for all.
+
+    Mean and covariance are quadratic fits over the design, and the data the fit's own mean at the fiducial.
 
     Args:
         parameters: omega_m and sigma_8 of each model.
@@ -118,20 +61,18 @@ def measured(
         seed: of the draws.
 
     Returns:
-        For each network `logs`, the logarithms of both merits [draw, merit], first as the maps are, and `limited`.
+        For each network `logs`, the logarithms of 1 / (68 % area) and 1 / sigma(S8) [draw, merit], first as the maps
+        are, and `limited`, as in `Remaining`.
     """
-    first = next(iter(vectors.values()))
-    drawn = draws(*first.shape[:2], repeats=repeats, seed=seed)
-    found: dict[Named, dict[str, Any]] = {}
-    for which, values in progress(vectors.items(), "drawing again", total=len(vectors), unit="network"):
-        settled = np.asarray(values, np.float64) + _rounding(values, seed)
-        posteriors = [constraints(parameters, settled, draw, n_fields=n_fields) for draw in drawn]
-        logs = np.log([of_posterior(posterior) for posterior in posteriors])
-        found[which] = {"logs": logs, "limited": credible_regions.boundary(posteriors[0]) is not None}
-    return found
+    settled = {f"{number}": values + _rounding(values, seed) for number, values in enumerate(vectors.values())}
+    rows = {name: [name] for name in settled}
+    options = {"repeats": repeats, "seed": seed, "n_fields": n_fields}
+    found = bootstrap.resample(parameters, settled, None, rows=rows, method="quadratic", **options)
+    logs = -np.stack([found["log_area"], found["log_s_8_error"]], axis=-1)
+    return {which: {"logs": logs[:, row], "limited": bool(found["limited"][row])} for row, which in enumerate(vectors)}
 
 
-def _rounding(values: Vectors, seed: int) -> Float[np.ndarray, "model map number"]:
+def _rounding(values: Num[np.ndarray, "model map _"], seed: int) -> Float[np.ndarray, "model map _"]:
     """Noise of 2 % of each number's scatter: numbers that agree to better than that are not two pieces of news."""
     scatter = np.asarray(values, np.float64).std(axis=1).mean(axis=0)
     return 0.02 * scatter * np.random.default_rng([seed, 1]).standard_normal(values.shape)
@@ -157,21 +98,26 @@ def relative(
     for name in [way, reference]:
         if name not in groups and name not in {known for known, _ in groups}:
             raise ValueError(f"{name!r}: must be among {', '.join(map(str, groups))}")
-    scatter, few = seed_scatter(found)
+    scatter, student = seed_scatter(found)
     base = np.array([one["logs"] for one in groups[reference]])
     answers = {}
     for (mine, spec), networks in groups.items():
         if mine != way:
             continue
         group = np.array([one["logs"] for one in networks])
-        ratio = np.exp(group.mean(0) - base.mean(0))
-        bootstrap = ratio[1:].std(0, ddof=1)
-        itself = (mine, spec) == reference
-        seeds = ratio[0] * few * scatter * np.sqrt(0 if itself else 1 / len(group) + 1 / len(base))
-        single = np.exp(group[:, 0] - base[:, 0].mean(0))
-        limited = any(one["limited"] for one in networks)
-        answers[spec] = Remaining(ratio[0], np.hypot(bootstrap, seeds), bootstrap, single, limited)
+        logs = group.mean(axis=0) - base.mean(axis=0)
+        value, few_networks = np.exp(logs[0]), 0 if (mine, spec) == reference else 1 / len(group) + 1 / len(base)
+        error = value * np.hypot(bootstrap.relative_error(logs), student * scatter * np.sqrt(few_networks))
+        single = np.exp(group[:, 0] - base[:, 0].mean(axis=0))
+        answers[spec] = Remaining(value, error, single, any(one["limited"] for one in networks))
     return answers
+
+
+def by_way(found: Mapping[Named, Mapping[str, Any]]) -> dict[str, dict[str, Remaining]]:
+    """What is left under each degradation, for every way in `WAYS` that `found` (from `measured`) holds."""
+    here = {way for way, _, _ in found}
+    own = {"amortised": ("amortised", "none")}
+    return {way: relative(found, way, own.get(way, ("retrained", "none"))) for way in WAYS if way in here}
 
 
 def grouped(found: Mapping[Named, Any]) -> dict[tuple[str, str], list[Any]]:
@@ -183,22 +129,26 @@ def grouped(found: Mapping[Named, Any]) -> dict[tuple[str, str], list[Any]]:
 
 
 def seed_scatter(found: Mapping[Named, Mapping[str, Any]]) -> tuple[Float[np.ndarray, " merit"], float]:
-    """Standard deviation of a log merit between networks that differ by their seed, pooled, and Student's factor.
+    """`bootstrap.seed_scatter` of both log merits.
 
     Raises:
         ValueError: nothing was trained twice.
     """
-    logs = [np.array([one["logs"][0] for one in group]) for group in grouped(found).values() if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in logs)
-    if not freedom:
+    groups = [np.array([one["logs"][0] for one in group]) for group in grouped(found).values()]
+    if max(map(len, groups)) < 2:
         raise ValueError("networks: one degradation must have two or more, to tell how far they scatter")
-    squares = sum(((group - group.mean(0)) ** 2).sum(0) for group in logs)
-    return np.sqrt(squares / freedom), float(student.ppf(0.8413, freedom))
+    return bootstrap.seed_scatter(groups)
 
 
 def tension(one: Remaining, two: Remaining) -> Float[np.ndarray, " merit"]:
     """How many combined errors two numbers lie apart: that of the networks and that of maps and boxes."""
     return np.abs(one.value - two.value) / np.hypot(one.error, two.error)
+
+
+def compared(one: Remaining, two: Remaining) -> str:
+    """Both merits of two networks beside each other, and how many combined errors they lie apart."""
+    merits = zip(one.value, two.value, tension(one, two), strict=True)
+    return ", ".join(f"{mine:.2f} and {other:.2f} ({apart:.1f} errors)" for mine, other, apart in merits)
 
 
 def ratio(one: Remaining, two: Remaining) -> tuple[float, float]:
@@ -220,6 +170,46 @@ def judged(one: Remaining, two: Remaining, *, low: float, high: float) -> tuple[
     at_most = one.limited and not two.limited
     usable = not two.limited and (not one.limited or low <= 0 <= high - value - error)
     return value, error if usable else np.inf, at_most
+
+
+class Judged(NamedTuple):
+    """Our number for a claim.
+
+    Attributes:
+        value: a ratio of two figures of merit.
+        error: infinite for a ratio that judges nothing.
+        text: the ratio and its own error, for a reader; "at most" before an upper limit.
+        remark: what a reader of the verdict must know of the regions.
+    """
+
+    value: float
+    error: float
+    text: str
+    remark: str
+
+
+def judged_claims(
+    left: Mapping[str, Mapping[str, Remaining]], bands: Mapping[str, tuple[float, float]], *, bins: int
+) -> dict[str, Judged]:
+    """Paper B's claims (`CLAIMS`) as far as the degradations that were trained can test them.
+
+    Args:
+        left: way -> degradation -> what is left, from `by_way`.
+        bands: by claim, between which ratios it holds.
+        bins: of the maps; with one bin there is nothing to sum.
+    """
+    retrained, found = left["retrained"], {}
+    for claim, spec in CLAIMS.items():
+        if spec not in retrained or (spec == "sum_bins" and bins == 1):
+            continue
+        against = left["spectra twin"]["none"] if spec == "shuffle_pixels" else retrained["none"]
+        low, high = bands[claim]
+        value, error, at_most = judged(retrained[spec], against, low=low, high=high)
+        limited = retrained[spec].limited or against.limited
+        text = f"{'at most ' * at_most}{value:.2f} ± {ratio(retrained[spec], against)[1]:.2f}"
+        remark = "at most this; " * at_most + "regions end at the design's edge; " * limited
+        found[claim] = Judged(value, error, text, remark)
+    return found
 
 
 def nonlinear_ell(redshift: float) -> float:

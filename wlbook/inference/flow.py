@@ -9,8 +9,9 @@ import xarray as xr
 from jaxtyping import Array, Num
 
 from wlbook.common import random
-from wlbook.inference.credible_regions import AXES, Axis, Real, _cells
+from wlbook.inference import grids
 from wlbook.inference.emulator import Emulator
+from wlbook.inference.vectors import Axis, Real
 
 
 def learnt_posterior(
@@ -23,9 +24,8 @@ def learnt_posterior(
     n_fields: Real = 1,
     layers: int = 3,
     width: int = 24,
-    epochs: int = 40,
-    patience: int = 6,
     seed: int,
+    **training: Any,
 ) -> xr.DataArray:
     """Posterior by a neural likelihood: a masked autoregressive flow learns how summaries scatter at any cosmology.
 
@@ -36,13 +36,12 @@ def learnt_posterior(
         parameters: omega_m and sigma_8 of each model.
         summaries: a few numbers for each map of each model.
         observed: the numbers of each observed map.
-        omega_m: grid, increasing.
-        sigma_8: grid, increasing.
+        omega_m, sigma_8: grid, increasing.
         n_fields: observed fields.
         layers, width: of the flow, >= 1.
-        epochs: passes over the maps, >= 1.
-        patience: passes without a better loss on held-out maps after which to stop.
         seed: of the weights and the order of the maps.
+        training: of `flowjax.train.fit_to_data`, such as `max_epochs`, passes over the maps (40), and `max_patience`,
+            passes without a better loss on held-out maps after which to stop (6).
 
     Returns:
         Density [omega_m, sigma_8], as from `posterior_grid`.
@@ -54,7 +53,7 @@ def learnt_posterior(
     from flowjax.flows import masked_autoregressive_flow
     from flowjax.train import fit_to_data
 
-    for name, value in (("layers", layers), ("width", width), ("epochs", epochs)):
+    for name, value in (("layers", layers), ("width", width)):
         if value < 1:
             raise ValueError(f"{name} = {value}: must be >= 1")
     emulator = Emulator(parameters, summaries, method="linear")  # checks the summaries, knows the design
@@ -72,11 +71,9 @@ def learnt_posterior(
         nn_width=width,
         nn_depth=1,
     )
-    learning: Any = {"max_epochs": epochs, "max_patience": patience, "batch_size": min(256, len(flat) // 2)}
-    flow, _ = fit_to_data(
-        random.key(seed, "flow order"), flow, pairs, learning_rate=3e-3, show_progress=False, **learning
-    )
-    points = np.stack(np.meshgrid(omega_m, sigma_8, indexing="ij"), axis=-1).reshape(-1, 2)
+    learning: Any = {"max_epochs": 40, "max_patience": 6, "learning_rate": 3e-3, "batch_size": min(256, len(flat) // 2)}
+    flow, _ = fit_to_data(random.key(seed, "flow order"), flow, pairs, show_progress=False, **learning | training)
+    points = grids.points(omega_m, sigma_8)
     inside = emulator.inside(points)
     seen = jnp.asarray((np.asarray(observed, np.float64) - centre) / spread, jnp.float32)
     where = jnp.asarray((points[inside] - low) / span * 2 - 1, jnp.float32)
@@ -86,11 +83,4 @@ def learnt_posterior(
 
     log_density = np.full(len(points), -np.inf)
     log_density[inside] = n_fields * np.asarray(jax.jit(lambda at: jax.lax.map(mean_log, at, batch_size=64))(where))
-    density = np.exp(log_density - log_density.max()).reshape(len(omega_m), len(sigma_8))
-    return xr.DataArray(
-        density / (density * _cells(omega_m, sigma_8)).sum(),
-        dims=AXES,
-        coords={"omega_m": omega_m, "sigma_8": sigma_8, "inside": (AXES, inside.reshape(density.shape))},
-        name="posterior",
-        attrs={"bins": numbers, "n_fields": n_fields},
-    )
+    return grids.density(log_density, omega_m, sigma_8, inside, bins=numbers, n_fields=n_fields)

@@ -4,7 +4,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Int, Num
 
-from wlbook.inference.credible_regions import AXES, Axis, Real, _cells
+from wlbook.inference import grids
+from wlbook.inference.emulator import quadratic_terms
+from wlbook.inference.vectors import Axis, Point, Real
+from wlbook.simulation.cosmology import FIDUCIAL
 
 Maps = Num[Array | np.ndarray, "map bin y x"]
 
@@ -43,14 +46,12 @@ class GaussianFields:
             power = _power(np.asarray(kappa)[which.ravel() == model], self.shell, self.counts)
             values, vectors = np.linalg.eigh(power.mean(axis=0))
             logs.append(np.einsum("sij,sj,skj->sik", vectors, np.log(values), vectors))
-        self._coefficients = np.linalg.lstsq(self._powers(models), np.array(logs).reshape(len(models), -1), rcond=None)[
-            0
-        ]
+        flat = np.array(logs).reshape(len(models), -1)
+        self._coefficients = np.linalg.lstsq(self._powers(models), flat, rcond=None)[0]
         self.bins = power.shape[-1]
 
     def _powers(self, points: Num[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:
-        x, y = (2 * (np.asarray(points, np.float64) - self.low) / self.span - 1).T
-        return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+        return quadratic_terms((np.asarray(points, np.float64) - self.low) / self.span)
 
     def spectra(
         self, points: Num[np.ndarray, "point 2"], noise: Real = 0.0
@@ -66,7 +67,7 @@ class GaussianFields:
         power = np.einsum("psij,psj,pskj->psik", vectors, np.exp(values), vectors)
         return power + noise**2 * np.eye(self.bins)
 
-    def draw(self, point: tuple[Real, Real], number: int, *, seed: int) -> Float[np.ndarray, "map bin y x"]:
+    def draw(self, point: Point, number: int, *, seed: int) -> Float[np.ndarray, "map bin y x"]:
         """Noiseless maps of one universe, without their mean.
 
         Args:
@@ -81,6 +82,20 @@ class GaussianFields:
         modes = np.einsum("yxij,njyx->niyx", factors, modes, optimize=True)
         return np.fft.irfft2(modes, s=white.shape[-2:]).astype(np.float32)
 
+    def universes(
+        self, parameters: Num[np.ndarray, "model 2"], number: int, *, seed: int
+    ) -> tuple[Float[np.ndarray, "map bin y x"], Float[np.ndarray, "drawn bin y x"]]:
+        """Noiseless maps of every model, one model after the other, and four times as many of the fiducial.
+
+        Args:
+            parameters: omega_m and sigma_8 of each model.
+            number: of maps of each model.
+            seed: of the first model's maps; each next one's is one higher.
+        """
+        points = [*map(tuple, parameters.tolist())]
+        drawn = [self.draw(point, number, seed=seed + place) for place, point in enumerate(points)]
+        return np.concatenate(drawn), self.draw(FIDUCIAL, 4 * number, seed=seed + len(points))
+
     def posterior(
         self, power: Float[np.ndarray, "shell bin bin"], *, omega_m: Axis, sigma_8: Axis, noise: Real, n_fields: Real
     ) -> xr.DataArray:
@@ -90,22 +105,15 @@ class GaussianFields:
 
         Args:
             power: mean power of the observed maps, from `power`.
-            omega_m: grid, increasing.
-            sigma_8: grid, increasing.
+            omega_m, sigma_8: grid, increasing.
             noise: standard deviation of the shape noise in a pixel.
             n_fields: observed fields.
         """
-        points = np.stack(np.meshgrid(omega_m, sigma_8, indexing="ij"), axis=-1).reshape(-1, 2)
+        points = grids.points(omega_m, sigma_8)
         spectra = self.spectra(points, noise)
         fit = np.einsum("psij,sji->ps", np.linalg.inv(spectra), power) + np.linalg.slogdet(spectra)[1]
-        log_density = -0.5 * n_fields * fit @ self.counts
-        density = np.exp(log_density - log_density.max()).reshape(len(omega_m), len(sigma_8))
-        return xr.DataArray(
-            density / (density * _cells(omega_m, sigma_8)).sum(),
-            dims=AXES,
-            coords={"omega_m": omega_m, "sigma_8": sigma_8},
-            name="posterior",
-        )
+        everywhere = np.ones(len(points), bool)
+        return grids.density(-0.5 * n_fields * fit @ self.counts, omega_m, sigma_8, everywhere, n_fields=n_fields)
 
     def power(self, kappa: Maps) -> Float[np.ndarray, "shell bin bin"]:
         """Mean power of maps in the modes of each length.
@@ -115,9 +123,7 @@ class GaussianFields:
         """
         return _power(np.asarray(kappa), self.shell, self.counts).mean(axis=0)
 
-    def fisher(
-        self, point: tuple[Real, Real], *, noise: Real, n_fields: Real = 1, step: Real = 0.01
-    ) -> Float[np.ndarray, "2 2"]:
+    def fisher(self, point: Point, *, noise: Real, n_fields: Real = 1, step: Real = 0.01) -> Float[np.ndarray, "2 2"]:
         """Fisher matrix of all modes: half the sum over modes of tr(P^-1 dP P^-1 dP).
 
         Args:

@@ -1,34 +1,12 @@
 """How probable data vectors are at points of the design: Gaussian, or wider where covariances are guesses."""
 
-from typing import Literal, get_args
-
 import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln
 
 from wlbook.inference.emulator import Emulator
+from wlbook.inference.vectors import Point, Real
 from wlbook.simulation.cosmology import FIDUCIAL
-
-Form = Literal["plug-in", "hartlap", "student", "matched"]
-Real = int | float
-
-
-def check(covariance: str, likelihood: str, emulator_error: str, n_fields: Real) -> None:
-    """Refuse what `log_likelihood` does not know.
-
-    Raises:
-        ValueError: naming the argument, its value and what is allowed.
-    """
-    for name, value, allowed in (
-        ("covariance", covariance, ("varying", "fixed")),
-        ("likelihood", likelihood, get_args(Form)),
-        ("emulator_error", emulator_error, ("ignore", "add")),
-    ):
-        if value not in allowed:
-            choices = ", ".join(f'"{one}"' for one in allowed)
-            raise ValueError(f"{name} = {value!r}: must be one of {choices}")
-    if not n_fields > 0:
-        raise ValueError(f"n_fields = {n_fields}: must be > 0")
 
 
 def log_likelihood(
@@ -40,7 +18,7 @@ def log_likelihood(
     likelihood: str = "hartlap",
     emulator_error: str = "ignore",
     n_fields: Real = 1,
-    at: tuple[Real, Real] = FIDUCIAL,
+    at: Point = FIDUCIAL,
 ) -> tuple[Float[np.ndarray, "point vector"], Float[np.ndarray, "point vector"]]:
     """Log-likelihood of data vectors at points of the design, up to one constant, and their chi^2.
 
@@ -67,7 +45,16 @@ def log_likelihood(
     Raises:
         ValueError: a bad choice, a point outside the design, too few maps for the form.
     """
-    check(covariance, likelihood, emulator_error, n_fields)
+    for name, value, allowed in (
+        ("covariance", covariance, ("varying", "fixed")),
+        ("likelihood", likelihood, ("plug-in", "hartlap", "student", "matched")),
+        ("emulator_error", emulator_error, ("ignore", "add")),
+    ):
+        if value not in allowed:
+            choices = ", ".join(f'"{one}"' for one in allowed)
+            raise ValueError(f"{name} = {value!r}: must be one of {choices}")
+    if not n_fields > 0:
+        raise ValueError(f"n_fields = {n_fields}: must be > 0")
     residual = emulator.mean(points)[:, None] - data
     if covariance == "fixed":
         square, _, freedom = _distances(

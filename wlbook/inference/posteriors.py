@@ -6,9 +6,11 @@ import numpy as np
 import xarray as xr
 from scipy.stats import chi2
 
-from wlbook.inference.credible_regions import AXES, Axis, Data, Real, _cells, credible_level
+from wlbook.inference import grids
+from wlbook.inference.credible_regions import credible_level
 from wlbook.inference.emulator import Emulator
-from wlbook.inference.likelihood import check, log_likelihood
+from wlbook.inference.likelihood import log_likelihood
+from wlbook.inference.vectors import AXES, Axis, Data, Real
 
 
 def posterior_grid(
@@ -25,8 +27,7 @@ def posterior_grid(
     Args:
         emulator: mean and covariance.
         data: the observed vector, a mean over fields.
-        omega_m: grid, increasing.
-        sigma_8: grid, increasing.
+        omega_m, sigma_8: grid, increasing.
         n_fields: observed fields of the maps' area; the covariance shrinks by it.
         options: `covariance`, `likelihood`, `emulator_error`, `at` of `likelihood.log_likelihood`.
 
@@ -43,30 +44,19 @@ def posterior_grid(
         raise ValueError(f"data of shape {data.shape}: must be ({d},), as the emulator's vectors")
     if not np.isfinite(data).all():
         raise ValueError(f"data: {emulator.labels[int(np.argmin(np.isfinite(data)))]} is not finite")
-    chosen = {"covariance": "varying", "likelihood": "hartlap", "emulator_error": "ignore"} | options
-    check(chosen["covariance"], chosen["likelihood"], chosen["emulator_error"], n_fields)
     for name, axis in zip(AXES, axes, strict=True):
         if axis.size < 2 or not np.isfinite(axis).all() or (np.diff(axis) <= 0).any():
             raise ValueError(f"{name}: a grid needs 2 or more finite values, increasing")
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = grids.points(*axes)
     inside = emulator.inside(points)
     if not inside.any():
         raise ValueError("omega_m, sigma_8: no point of the grid lies inside the design")
 
-    log_density, square = (
-        values[:, 0] for values in log_likelihood(emulator, points[inside], data[None], n_fields=n_fields, **options)
-    )
-    density = np.zeros(len(points))
-    density[inside] = np.exp(log_density - log_density.max())
-    shape = (axes[0].size, axes[1].size)
-    density = density.reshape(shape) / (density.reshape(shape) * _cells(*axes)).sum()
-    return xr.DataArray(
-        density,
-        dims=AXES,
-        coords={"omega_m": axes[0], "sigma_8": axes[1], "inside": (AXES, inside.reshape(shape))},
-        name="posterior",
-        attrs={"chi2": float(square[np.argmax(log_density)]), "bins": d, "n_fields": n_fields},
-    )
+    log_density = np.full(len(points), -np.inf)
+    found, square = log_likelihood(emulator, points[inside], data[None], n_fields=n_fields, **options)
+    log_density[inside] = found[:, 0]
+    best = float(square[np.argmax(found[:, 0]), 0])
+    return grids.density(log_density, *axes, inside, chi2=best, bins=d, n_fields=n_fields)
 
 
 def posterior(
@@ -88,7 +78,7 @@ def posterior(
         for name, first, last in zip(AXES, low, high, strict=True):
             ends = like[name].values[[0, -1]] + 0.4 * np.ptp(like[name].values) * np.array([-1, 1])
             near.append(np.linspace(max(first, ends[0]), min(last, ends[1]), points))
-        axes = near if emulator.inside(np.stack(np.meshgrid(*near), axis=-1).reshape(-1, 2)).any() else axes
+        axes = near if emulator.inside(grids.points(*near)).any() else axes
     for _ in range(6):
         found = posterior_grid(emulator, data, omega_m=axes[0], sigma_8=axes[1], **options)
         # Where the density is above that of the 99.95 % region of a Gaussian, and a little more on either side.

@@ -1,26 +1,18 @@
 """Statistics side by side: how each moves with cosmology, how they scatter together, and what one map tells by each."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Num
 
 from wlbook.inference.emulator import Emulator
+from wlbook.inference.vectors import ByModel, ByName
 from wlbook.simulation.cosmology import FIDUCIAL
 
 #: A tenth of each parameter's fiducial value.
-STEPS = {"Omega_m": (0.1 * FIDUCIAL[0], 0.0), "sigma_8": (0.0, 0.1 * FIDUCIAL[1])}
-
-ByModel = Mapping[str, Num[np.ndarray, "model map _"]]
-ByName = Mapping[str, Num[np.ndarray, "map _"]]
-
-
-def by_model(vectors: ByName, models: Int[np.ndarray, " map"]) -> dict[str, np.ndarray]:
-    """Vectors [map, d] as [model, map, d], the models in the order of their numbers; each has as many maps."""
-    order = np.argsort(models, kind="stable").reshape(len(np.unique(models)), -1)
-    return {name: values[order] for name, values in vectors.items()}
+STEPS = {"Omega_m": 0.1 * FIDUCIAL[0], "sigma_8": 0.1 * FIDUCIAL[1]}
 
 
 def responses(
@@ -32,7 +24,7 @@ def responses(
 
     Args:
         parameters: omega_m and sigma_8 of each model.
-        vectors: from `by_model`.
+        vectors: by statistic, of the models' maps.
 
     Raises:
         ValueError: from the emulator, naming what it cannot fit.
@@ -43,8 +35,8 @@ def responses(
         emulator = Emulator(parameters, values[..., alive], method="quadratic")
         scatter = np.sqrt(np.diagonal(emulator.covariance(np.array([FIDUCIAL]))[0]))
         found[name] = {step: np.full(alive.size, np.nan) for step in STEPS}
-        for step, by in STEPS.items():
-            found[name][step][alive] = _slope(emulator, by) / scatter
+        for (step, by), slope in zip(STEPS.items(), emulator.slopes(), strict=True):
+            found[name][step][alive] = by * slope / scatter
     return found
 
 
@@ -62,23 +54,18 @@ def fisher_error(parameters: Num[np.ndarray, "model 2"], vectors: ByModel) -> fl
 
     Args:
         parameters: omega_m and sigma_8 of each model.
-        vectors: from `by_model`.
+        vectors: by statistic, of the models' maps.
 
     Raises:
         ValueError: from the emulator, naming what it cannot fit.
     """
     alive = {name: values[..., _alive(values)] for name, values in vectors.items()}
     emulator = Emulator(parameters, alive, method="quadratic")
-    slope = _slope(emulator, STEPS["sigma_8"]) / STEPS["sigma_8"][1]
+    _, slope = emulator.slopes()
     here = np.array([FIDUCIAL])
     freedom = (emulator.maps - 1) / np.square(emulator.covariance_weights(here)).sum()
     hartlap = (freedom - slope.size - 1) / freedom
     return float((hartlap * slope @ np.linalg.solve(emulator.covariance(here)[0], slope)) ** -0.5)
-
-
-def _slope(emulator: Emulator, step: tuple[float, float]) -> Float[np.ndarray, " bin"]:
-    ahead, behind = emulator.mean(np.array(FIDUCIAL) + np.array([step, step]) * [[1.0], [-1.0]])
-    return (ahead - behind) / 2
 
 
 def correlation(vectors: ByModel) -> Float[np.ndarray, "bin bin"]:

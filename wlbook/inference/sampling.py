@@ -1,5 +1,6 @@
 """Posteriors of any number of parameters by the no-U-turn sampler (numpyro), in float32 with JAX's derivatives."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Num
 from scipy.spatial import ConvexHull
 
 from wlbook.common import random
-from wlbook.inference.credible_regions import AXES, Data, Real
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.posteriors import posterior_grid
+from wlbook.inference.vectors import AXES, Data, Point, Real
 from wlbook.simulation.cosmology import FIDUCIAL
 
 LogDensity = Callable[[Float[Array, " parameter"]], Float[Array, ""]]
@@ -77,7 +78,7 @@ def sample(
     *,
     n_fields: Real = 1,
     covariance: str = "varying",
-    at: tuple[Real, Real] = FIDUCIAL,
+    at: Point = FIDUCIAL,
     slopes: Mapping[str, Data] | None = None,
     widths: Mapping[str, Real] | None = None,
     **options: Any,
@@ -153,3 +154,30 @@ def _log_density(
     best = np.unravel_index(np.argmax(grid.values), grid.shape)
     unit = [(grid[name].values[place] - a) / b for name, place, a, b in zip(AXES, best, low, span, strict=True)]
     return log_density, np.array([*unit, *np.zeros(len(slopes))])
+
+
+def paired_slope(
+    ahead: Num[np.ndarray, "map bin"],
+    behind: Num[np.ndarray, "map bin"],
+    step: Real,
+    *,
+    seeds: tuple[Int[np.ndarray, " map"], Int[np.ndarray, " map"]],
+) -> tuple[Float[np.ndarray, " bin"], Float[np.ndarray, " bin"]]:
+    """Slope of the mean vector by a nuisance parameter, map by map, and its standard error.
+
+    Maps of common seeds only: a difference of two universes is otherwise mostly chance.
+
+    Args:
+        ahead, behind: vectors of maps made at +step and -step from the same seeds, noise included.
+        step: half the distance of the two, > 0.
+        seeds: of the maps ahead and behind, which must be the same.
+
+    Raises:
+        ValueError: seeds that differ, a step that is not positive.
+    """
+    if not np.array_equal(*seeds):
+        raise ValueError("seeds: the maps ahead and behind must come from the same seeds, map by map")
+    if not step > 0:
+        raise ValueError(f"step = {step}: must be > 0")
+    each = (np.asarray(ahead, np.float64) - np.asarray(behind, np.float64)) / (2 * step)
+    return each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each))

@@ -1,9 +1,10 @@
 from .architectures import NETWORKS as NETWORKS
+from .architectures import Architecture as Architecture
 from .architectures import Compact as Compact
 from .architectures import DeepLSS as DeepLSS
 from .architectures import Network as Network
 from .architectures import Ribli18 as Ribli18
-from .architectures import make as make
+from .configuration import Training as Training
 from .estimators import Estimator as Estimator
 from .layers import AveragePool as AveragePool
 from .layers import BatchNorm as BatchNorm
@@ -16,7 +17,6 @@ from .summary import count_weights as count_weights
 from .summary import effective_field as effective_field
 from .summary import receptive_field as receptive_field
 from .summary import table as table
-from .trainer import Settings as Settings
 from .training import fit as fit
 from .training import predict as predict
 from .training import predictions as predictions

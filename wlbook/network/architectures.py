@@ -6,8 +6,9 @@ alike, with one map `[bin, y, x]`, and answer with one vector; `vmap` makes that
 """
 
 import abc
+import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from wlbook.common import checks
 from wlbook.network.layers import (
     AveragePool,
     BatchNorm,
@@ -33,27 +35,16 @@ from wlbook.network.layers import (
 
 
 class Network(eqx.Module):
-    """Layers in a row, and the maps that they take.
+    """Layers in a row, and the maps that they take."""
 
-    Attributes:
-        layers: from a map `[bin, y, x]` to a vector.
-        bins: tomographic bins of a map.
-        outputs: length of the answer.
-        width: channels of the first layer.
-    """
-
-    layers: Layers
-    bins: int = eqx.field(static=True)
-    outputs: int = eqx.field(static=True)
-    width: int = eqx.field(static=True)
+    layers: Layers  # from a map `[bin, y, x]` to a vector
+    bins: int = eqx.field(static=True)  # tomographic bins of a map
+    outputs: int = eqx.field(static=True)  # length of the answer
+    width: int = eqx.field(static=True)  # channels of the first layer
     widest: ClassVar[int]
 
     def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, " output"]:
-        """Predict from one map.
-
-        Raises:
-            ValueError: a map with another number of bins, or of a size that does not fit.
-        """
+        """Predict from one map."""
         if kappa.shape[0] != self.bins:
             raise ValueError(f"kappa has {kappa.shape[0]} bins: this network was made for bins = {self.bins}")
         self.check_pixels(kappa.shape[1], kappa.shape[2])
@@ -65,8 +56,7 @@ class Network(eqx.Module):
 
     def _settle(self, *, bins: int, outputs: int, width: int) -> None:
         for name, value, most in (("bins", bins, 64), ("outputs", outputs, 1024), ("width", width, self.widest)):
-            if not 1 <= value <= most:
-                raise ValueError(f"{name} = {value}: must be 1 <= {name} <= {most}")
+            checks.require(1 <= value <= most, name, value, f"1 <= {name} <= {most}")
         self.bins, self.outputs, self.width = bins, outputs, width
 
 
@@ -97,13 +87,9 @@ class Compact(Network):
             ramps: for each bin, 0 <= ramps <= 32; their heights start from -2 to 3 in what the network is shown
                 (standard deviations of the maps), and learn like all else. 0 is no such layer.
             key: of the initial weights.
-
-        Raises:
-            ValueError: naming the argument that is out of range.
         """
         self._settle(bins=bins, outputs=outputs, width=width)
-        if not 0 <= ramps <= 32:
-            raise ValueError(f"ramps = {ramps}: must be 0 <= ramps <= 32")
+        checks.require(0 <= ramps <= 32, "ramps", ramps, "0 <= ramps <= 32")
         self.ramps = ramps
         keys = iter(jax.random.split(key, 10))
         spatial = (
@@ -162,19 +148,13 @@ class Ribli18(Network):
         """Draw the initial weights.
 
         Args:
-            bins: tomographic bins of a map, >= 1.
-            outputs: numbers to predict, >= 1.
+            bins, outputs, key: as in `Compact`.
             width: channels of the first layer, 1 <= width <= 64; the paper's is 32.
             pixels: side of the maps, which decides how many blocks fit, >= 5; larger maps are accepted too.
-            key: of the initial weights.
-
-        Raises:
-            ValueError: naming the argument that is out of range.
         """
         self._settle(bins=bins, outputs=outputs, width=width)
         kept = [number for number in range(1, len(self.blocks) + 1) if self._smallest(number) <= pixels]
-        if not kept:
-            raise ValueError(f"pixels = {pixels}: must be >= {self._smallest(1)}")
+        checks.at_least("pixels", pixels, self._smallest(1))
         self.pixels = pixels
         layers: list[Any] = [ChannelsLast()]
         channels = bins
@@ -235,20 +215,15 @@ class DeepLSS(Network):
         """Draw the initial weights.
 
         Args:
-            bins: tomographic bins of a map, >= 1.
+            bins, key: as in `Compact`.
             outputs: length of the answer, >= 1; n + n (n + 1) / 2 for n parameters.
             width: channels of every convolution, 1 <= width <= 256; the paper's is 128.
             pixels: side of the maps, >= 16.
             depth: residual blocks, >= 0; the paper's is 10.
-            key: of the initial weights.
-
-        Raises:
-            ValueError: naming the argument that is out of range.
         """
         self._settle(bins=bins, outputs=outputs, width=width)
-        for name, value, least in (("pixels", pixels, 16), ("depth", depth, 0)):
-            if value < least:
-                raise ValueError(f"{name} = {value}: must be >= {least}")
+        checks.at_least("pixels", pixels, 16)
+        checks.at_least("depth", depth, 0)
         self.pixels, self.depth = pixels, depth
         keys = iter(jax.random.split(key, 5 + 2 * depth))
         layers: list[Any] = [ChannelsLast()]
@@ -283,27 +258,41 @@ def _block(channels: int, kernel: int, keys: Iterator[Array]) -> Residual:
 NETWORKS = {"Compact": Compact, "Ribli18": Ribli18, "DeepLSS": DeepLSS}
 
 
-def make(architecture: str, *, pixels: int | None = None, key: Key[Array, ""], **arguments) -> Network:
-    """A network by name, as profiles and saved weights name it.
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A network by name, as profiles and saved weights name it, before it knows its maps.
 
-    Args:
-        architecture: a name in `NETWORKS`.
-        pixels: side of the maps, for networks whose layers depend on it; others leave it unread.
-        key: of the initial weights.
-        arguments: of that network; None means its own default.
+    Attributes:
+        name: in `NETWORKS`.
+        settings: of that network, such as `width`; None is its own default.
 
     Raises:
-        ValueError: no network of that name, or an argument out of range.
+        ValueError: no network of that name, or a setting that it does not have.
     """
-    if architecture not in NETWORKS:
-        raise ValueError(f'architecture = "{architecture}": must be one of {", ".join(NETWORKS)}')
-    kind = NETWORKS[architecture]
-    if "pixels" in kind.__dataclass_fields__:
-        arguments["pixels"] = pixels
-    arguments = {name: value for name, value in arguments.items() if value is not None}
-    if unknown := set(arguments) - set(kind.__dataclass_fields__):
-        raise ValueError(f"{', '.join(sorted(unknown))}: not an argument of {architecture}")
-    return kind(key=key, **arguments)
+
+    name: str = "Compact"
+    settings: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks.one_of("architecture", self.name, NETWORKS)
+        given = {name: value for name, value in self.settings.items() if value is not None}
+        if unknown := set(given) - set(NETWORKS[self.name].__dataclass_fields__):
+            raise ValueError(f"{', '.join(sorted(unknown))}: not an argument of {self.name}")
+        object.__setattr__(self, "settings", given)
+
+    def build(self, *, bins: int, outputs: int, pixels: int | None = None, key: Key[Array, ""]) -> Network:
+        """A fresh network for maps of so many bins and pixels.
+
+        Args:
+            bins: tomographic bins of a map.
+            outputs: length of the answer.
+            pixels: side of the maps, for networks whose layers depend on it; others leave it unread.
+            key: of the initial weights.
+        """
+        kind, shape = NETWORKS[self.name], {"bins": bins, "outputs": outputs}
+        if "pixels" in kind.__dataclass_fields__:
+            shape |= {"pixels": pixels}
+        return kind(key=key, **shape, **self.settings)
 
 
 # Batch statistics

@@ -1,5 +1,7 @@
 """How good a network's answers are: predictions against truth."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
@@ -63,6 +65,15 @@ def scores(
         "omega_m": r_squared(truth[:, 0], predicted[:, 0]),
         "sigma_8": r_squared(truth[:, 1], predicted[:, 1]),
     }
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    """A number of several networks as text: mean and standard deviation over them, or the one number alone."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    spread = np.std(values, ddof=1)
+    digits = 2 if spread >= 0.01 else 3
+    return f"{np.mean(values):.{digits}f} ± {spread:.{digits}f}"
 
 
 def r_squared(

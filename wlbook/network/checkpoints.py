@@ -1,6 +1,8 @@
-"""The state of a training on disk: whole, or not at all."""
+"""Networks on disk: the state of a training, whole or not at all; and what came out of one, described."""
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,23 @@ def finite(tree: PyTree) -> bool:
     """Whether every number in every array of `tree` is finite."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
+
+
+def write(folder: Path, described: dict[str, Any], leaves: PyTree) -> None:
+    """Write what describes an object (JSON; arrays as lists) and its arrays (Equinox leaves) into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "described.json").write_text(json.dumps(described, default=lambda array: np.asarray(array).tolist()))
+    eqx.tree_serialise_leaves(folder / "leaves.eqx", leaves)
+
+
+def read(folder: Path, blank: Callable[[dict[str, Any]], PyTree]) -> tuple[dict[str, Any], PyTree]:
+    """What `write` wrote; `blank` makes arrays of the same structure from the description, values not looked at."""
+    described = json.loads((folder / "described.json").read_text())
+    return described, eqx.tree_deserialise_leaves(
+        folder / "leaves.eqx", eqx.filter_eval_shape(lambda: blank(described))
+    )
+
+
+def history_of(described: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The history of a training in a description."""
+    return {name: np.asarray(values) for name, values in described["history"].items()}

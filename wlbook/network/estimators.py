@@ -1,7 +1,6 @@
-"""What comes out of training: a network, or several, with the scales of what goes in and comes out."""
+"""What comes out of training: a network with the scales of what goes in and comes out."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.network import architectures, losses
+from wlbook.network import checkpoints, losses
+from wlbook.network.architectures import Architecture, frozen, with_state
 from wlbook.network.layers import First, Scale
 
 
@@ -60,63 +60,30 @@ class Estimator(eqx.Module):
         return (Scale(1 / self.input_scale), *inner, *means, Scale(self.target_scale))
 
     def save(self, folder: Path) -> None:
-        """Write the weights (Equinox leaves) and everything else (JSON) into `folder`."""
+        """Write everything into `folder`."""
         settings = {name: value for name, value in vars(self.model).items() if isinstance(value, int)}
         described = {"architecture": type(self.model).__name__, "settings": settings, "coarsen": self.coarsen}
-        scales = {
-            name: np.asarray(getattr(self, name)).tolist() for name in ("input_scale", "target_mean", "target_scale")
-        }
-        history = {name: values.tolist() for name, values in self.history.items()}
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "network.json").write_text(json.dumps({**described, **scales, "history": history}))
-        eqx.tree_serialise_leaves(folder / "weights.eqx", self.model)
+        described |= {"targets": len(self.target_mean), "history": self.history}
+        scales = (self.input_scale, self.target_mean, self.target_scale)
+        checkpoints.write(folder, described, (self.model, scales))
 
     @classmethod
     def load(cls, folder: Path) -> "Estimator":
         """Read what `save` wrote."""
-        stored = json.loads((folder / "network.json").read_text())
 
-        def blank() -> Any:
-            made = architectures.make(stored["architecture"], key=jax.random.key(0), **stored["settings"])
-            return architectures.frozen(*architectures.with_state(made))
+        def blank(described: dict[str, Any]) -> Any:
+            settings = dict(described["settings"])
+            shape = {name: settings.pop(name) for name in ("bins", "outputs", "pixels") if name in settings}
+            made = Architecture(described["architecture"], settings).build(**shape, key=jax.random.key(0))
+            targets = jnp.zeros(described["targets"])
+            return frozen(*with_state(made)), (jnp.float32(0), targets, targets)
 
-        return cls(
-            model=eqx.tree_deserialise_leaves(folder / "weights.eqx", eqx.filter_eval_shape(blank)),
-            input_scale=jnp.float32(stored["input_scale"]),
-            target_mean=jnp.asarray(stored["target_mean"], jnp.float32),
-            target_scale=jnp.asarray(stored["target_scale"], jnp.float32),
-            history={name: np.asarray(values) for name, values in stored["history"].items()},
-            coarsen=stored["coarsen"],
-        )
+        described, (model, scales) = checkpoints.read(folder, blank)
+        return cls(model, *scales, history=checkpoints.history_of(described), coarsen=described["coarsen"])
 
     def _answer(self, kappa: Any) -> Array:
         model: Any = self.model
         return model(kappa / self.input_scale)
-
-
-class Ensemble(eqx.Module):
-    """Networks that differ in their seed: the mean of their answers, and how far they are apart."""
-
-    members: tuple[Estimator, ...]
-
-    def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, " output"]:
-        """The mean of the members' answers to one map."""
-        return jnp.stack([member(kappa) for member in self.members]).mean(axis=0)
-
-    @property
-    def coarsen(self) -> int:
-        """As in `Estimator`."""
-        return self.members[0].coarsen
-
-    def save(self, folder: Path) -> None:
-        """Write every member into a folder of its own."""
-        for number, member in enumerate(self.members):
-            member.save(folder / str(number))
-
-    @classmethod
-    def load(cls, folder: Path) -> "Ensemble":
-        """Read what `save` wrote."""
-        return cls(tuple(Estimator.load(folder / str(n)) for n in range(len(list(folder.iterdir())))))
 
 
 def without_history(trained: Any) -> Any:

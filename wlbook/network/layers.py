@@ -107,11 +107,14 @@ def _product(image: Array, weight: Array, stride: int, padding: str) -> Array:
         out, before = window(pixels, kernel, stride, padding)
         return out, before, stride * (out + squares - 1) - pixels - before
 
+    # Squares become channels: [row, y, column, x, input] to [row, column, y x input].
     (y, top, bottom), (x, left, right) = (edges(pixels) for pixels in image.shape[:2])
     image = lax.pad(image, jnp.zeros((), image.dtype), [(top, bottom, 0), (left, right, 0), (0, 0, 0)])
     image = image.reshape(y + squares - 1, stride, x + squares - 1, stride, inputs)
     image = image.transpose(0, 2, 1, 3, 4).reshape(y + squares - 1, x + squares - 1, -1)
+    # All squares that a kernel meets, side by side: one row of the product for each pixel that comes out.
     patches = [image[a : a + y, b : b + x] for a in range(squares) for b in range(squares)]
+    # The kernel, filled up to whole squares, in the same order: [square row, square column, y, x, input] by output.
     more = squares * stride - kernel
     weight = jnp.pad(weight, ((0, more), (0, more), (0, 0), (0, 0)))
     weight = weight.reshape(squares, stride, squares, stride, inputs, outputs).transpose(0, 2, 1, 3, 4, 5)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from wlbook.common import checks
+
 Loss = Callable[[Float[Array, "map output"], Float[Array, "map target"]], Float[Array, ""]]
 
 
@@ -56,11 +58,6 @@ LOSSES: dict[str, Loss] = {"squared": squared, "absolute": absolute, "likelihood
 
 
 def outputs_for(loss: str, targets: int) -> int:
-    """How many outputs a network needs for so many targets.
-
-    Raises:
-        ValueError: no loss of that name.
-    """
-    if loss not in LOSSES:
-        raise ValueError(f'loss = "{loss}": must be one of {", ".join(LOSSES)}')
+    """How many outputs a network needs for so many targets."""
+    checks.one_of("loss", loss, LOSSES)
     return targets + targets * (targets + 1) // 2 if loss == "likelihood" else targets

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from wlbook.common import checks
+
 
 def cosine(steps: int, learning_rate: float, weight_decay: float) -> optax.GradientTransformation:
     """AdamW with one cycle of the learning rate: up in a tenth of the steps, then down to zero along a cosine.
@@ -56,13 +58,8 @@ OPTIMISERS = {
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if name not in OPTIMISERS:
-        raise ValueError(f'optimiser = "{name}": must be one of {", ".join(OPTIMISERS)}')
+    """The recipe of that name."""
+    checks.one_of("optimiser", name, OPTIMISERS)
     return OPTIMISERS[name]
 
 

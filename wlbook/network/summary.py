@@ -10,22 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.network.layers import (
-    Affine,
-    AveragePool,
-    BatchNorm,
-    Beside,
-    ChannelsLast,
-    Convolution,
-    Dense,
-    First,
-    Flatten,
-    GlobalAverage,
-    ReLU,
-    Residual,
-    Scale,
-    run,
-)
+from wlbook.common import checks
+from wlbook.network import layers as nn
+from wlbook.network.layers import run
 
 
 def count_weights(model: eqx.Module) -> int:
@@ -48,25 +35,15 @@ def _trainable(model: Any) -> Any:
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One line of a network's layer table.
+    """One line of a network's layer table."""
 
-    Attributes:
-        kind: class of the layer.
-        text: what to write beside it, for example `3 x 3, 32`.
-        depth: 0 for the trunk, 1 inside a residual block or a branch.
-        shape: of the layer's output, `(y, x, channel)` or `(channel,)`.
-        weights: trainable numbers.
-        receptive_field: side of the square of input pixels that one output pixel sees [pixels]; -1 is the whole map.
-        step: distance of neighbouring output pixels [input pixels].
-    """
-
-    kind: str
-    text: str
-    depth: int
-    shape: tuple[int, ...]
-    weights: int
-    receptive_field: int
-    step: int
+    kind: str  # class of the layer
+    text: str  # what to write beside it, for example `3 x 3, 32`
+    depth: int  # 0 for the trunk, 1 inside a residual block or a branch
+    shape: tuple[int, ...]  # of the layer's output, `(y, x, channel)` or `(channel,)`
+    weights: int  # trainable numbers
+    receptive_field: int  # side of the square of input pixels that one output pixel sees [pixels]; -1: the whole map
+    step: int  # distance of neighbouring output pixels [input pixels]
 
 
 def table(model: eqx.Module, pixels: int) -> list[LayerSummary]:
@@ -99,12 +76,8 @@ def effective_field(
         layers: the first layers of a network, ending in an image.
         kappa: maps as the network is shown them; the pixel looked at is the one in the middle.
         share: 0 < share < 1.
-
-    Raises:
-        ValueError: a share out of range.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share = {share}: must be > 0 and < 1")
+    checks.within("share", share, 0, 1)
 
     @jax.jit
     @jax.vmap
@@ -136,23 +109,23 @@ def _walk(
     rows = []
     for layer in layers:
         kind, text, inner = type(layer).__name__, "", []
-        if isinstance(layer, Convolution):
+        if isinstance(layer, nn.Convolution):
             kernel, _, _, outputs = layer.weight.shape
             text = f"{kernel} x {kernel}, {outputs}" + (f", stride {layer.stride}" if layer.stride > 1 else "")
             field, step = field + (kernel - 1) * step, step * layer.stride
-        elif isinstance(layer, AveragePool):
+        elif isinstance(layer, nn.AveragePool):
             text = f"{layer.size} x {layer.size}"
             field, step = field + (layer.size - 1) * step, step * layer.size
-        elif isinstance(layer, Residual):
+        elif isinstance(layer, nn.Residual):
             inner, _, field, _ = _walk(layer.layers, shape, field, step, depth + 1)
-        elif isinstance(layer, Beside):
+        elif isinstance(layer, nn.Beside):
             inner = [row for branch in layer.branches for row in _walk(branch, shape, field, step, depth + 1)[0]]
             field = -1
-        elif isinstance(layer, GlobalAverage | Flatten):
+        elif isinstance(layer, nn.GlobalAverage | nn.Flatten):
             field = -1
-        elif isinstance(layer, Dense):
+        elif isinstance(layer, nn.Dense):
             text = f"{layer.weight.shape[0]} to {layer.weight.shape[1]}"
-        elif not isinstance(layer, ReLU | ChannelsLast | Scale | BatchNorm | Affine | First):
+        elif not isinstance(layer, nn.ReLU | nn.ChannelsLast | nn.Scale | nn.BatchNorm | nn.Affine | nn.First):
             raise ValueError(f"layer {kind}: its receptive field is not known to network.table")
         shape = eqx.filter_eval_shape(layer, jax.ShapeDtypeStruct(shape, jnp.float32)).shape  # pyright: ignore
         own = 0 if inner else count_weights(layer)

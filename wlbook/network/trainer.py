@@ -1,12 +1,11 @@
-"""The training loop: from networks and maps to trained networks, on whatever devices there are.
+"""The training loop: from a network and maps to a trained network, on whatever devices there are.
 
-How the loop runs is chosen by the device in one place, `plan_for_device`. On a CPU a convolution inside `lax.scan`, or
-under `vmap` over the weights, loses its fast kernel (5 to 20 times slower), so one step is compiled, with its members
-one after the other, and called from a Python loop: what is shown first, then what is learnt from it, which all
-trainings alike share. On an accelerator many steps run in one call and the members side by side. The batch is split
-over all devices.
+How the loop runs is chosen by the device in one place, `plan_for_device`. On a CPU a convolution inside `lax.scan`
+loses its fast kernel (5 to 20 times slower), so one step is compiled and called from a Python loop: what is shown
+first, then what is learnt from it, which all trainings alike share. On an accelerator many steps run in one call. The
+batch is split over all devices.
 
-What a step does depends on the step's number and the member's key alone: that is why a resumed run ends in the same
+What a step does depends on the step's number and the training's key alone: that is why a resumed run ends in the same
 bits.
 """
 
@@ -14,7 +13,6 @@ import functools
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,59 +28,11 @@ from wlbook.common import compiling, random
 from wlbook.common.checks import check_finite
 from wlbook.common.progress import progress
 from wlbook.network import architectures, batches, checkpoints, layers, losses, optimisers
+from wlbook.network.configuration import PRECISIONS, Training
+from wlbook.network.training_set import check_targets
 
 CHECKS = 20  # looks at the held-out maps in a training
-PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    Attributes:
-        steps: optimiser steps, >= 1.
-        batch: maps in a step, >= 1.
-        learning_rate: peak learning rate, > 0; None is the recipe's own.
-        loss: a name in `losses.LOSSES`.
-        optimiser: a name in `optimisers.OPTIMISERS`.
-        weight_decay: >= 0; None is the recipe's own.
-        precision: "float32", or "bfloat16" for the convolutions; weights, their updates and losses stay float32.
-        patience: looks at the held-out maps (20 in a training) without a better loss after which to stop and go back
-            to the best weights; None never stops and keeps the last ones.
-    """
-
-    steps: int
-    batch: int
-    learning_rate: float | None = None
-    loss: str = "squared"
-    optimiser: str = "cosine"
-    weight_decay: float | None = None
-    precision: str = "float32"
-    patience: int | None = None
-
-    def check(self, maps: int) -> None:
-        """Raise ValueError naming the setting that is out of range for so many training maps."""
-        if self.steps < 1:
-            raise ValueError(f"steps = {self.steps}: must be >= 1")
-        if not 1 <= self.batch <= maps:
-            raise ValueError(f"batch = {self.batch}: must be 1 <= batch <= {maps}, the number of training maps")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(f"learning_rate = {self.learning_rate}: must be > 0")
-        if self.weight_decay is not None and not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay = {self.weight_decay}: must be >= 0")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f'precision = "{self.precision}": must be one of {", ".join(PRECISIONS)}')
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience = {self.patience}: must be >= 1")
-        losses.outputs_for(self.loss, 1)
-        optimisers.recipe(self.optimiser)
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """The recipe with these numbers."""
-        recipe = optimisers.recipe(self.optimiser)
-        rate = recipe.learning_rate if self.learning_rate is None else self.learning_rate
-        decay = recipe.weight_decay if self.weight_decay is None else self.weight_decay
-        return recipe.make(self.steps, rate, decay)
+SAVE_SECONDS = 10.0  # between two checkpoints
 
 
 class ExecutionPlan(NamedTuple):
@@ -90,115 +40,110 @@ class ExecutionPlan(NamedTuple):
 
     Attributes:
         scan: steps in one compiled call.
-        side_by_side: members under `vmap`, instead of one after the other.
         devices: that share each batch.
     """
 
     scan: int
-    side_by_side: bool
     devices: tuple[Any, ...]
 
 
 def plan_for_device(batch: int, streamed: bool) -> ExecutionPlan:
-    """The way that suits the devices at hand: as many of them as divide the batch."""
+    """The plan that suits the devices at hand: as many of them as divide the batch."""
     devices = jax.devices()
     number = max(n for n in range(1, len(devices) + 1) if batch % n == 0)
-    shared = tuple(devices[:number])
-    if devices[0].platform == "cpu":
-        return ExecutionPlan(1, False, shared)
-    return ExecutionPlan(8 if streamed else 100, True, shared)
+    steps = 1 if devices[0].platform == "cpu" else 8 if streamed else 100
+    return ExecutionPlan(steps, tuple(devices[:number]))
 
 
 def run(
-    models: Sequence[Any],
+    model: Any,
     kappa: Any,
     targets: Any,
-    settings: Settings,
+    training: Training,
     *,
     observe: Callable[[Array, Array], Array],
-    validation: tuple[Any, Any] | None,
-    checkpoint: Path | None,
-    save_seconds: float,
-    keys: Sequence[Key[Array, ""]],
+    validation: tuple[Any, Any] | None = None,
+    checkpoint: Path | None = None,
     plan: ExecutionPlan | None = None,
-) -> list[tuple[Any, dict[str, np.ndarray]]]:
-    """Train several networks of one kind at once, each with an order of maps and a noise of its own.
+    key: Key[Array, ""],
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """Train a network.
+
+    Each step takes the next `batch` maps of a shuffled pass, observes them with a noise of its own, and turns and
+    mirrors them: an eighth in each of the 8 dihedral copies. They are turned as observed, with their mask, because
+    that is how `training.predict` turns them too.
 
     Args:
-        models: fresh networks that differ in nothing but their weights.
+        model: a fresh network, from `[bin, y, x]` to `[output]`, of the order of 1 in and out.
         kappa: maps [map, bin, y, x], an array or `batches.Streamed`.
         targets: standardised [map, target].
-        settings: for all of them.
+        training: how; `coarsen` and `held_out` are for whoever makes `kappa` and `validation`.
         observe: from a batch of maps and a key to what the network sees.
         validation: held-out maps and targets, looked at `CHECKS` times on the way and never learnt from.
         checkpoint: folder to keep the state in and to go on from.
-        save_seconds: time between two checkpoints [s].
-        keys: of each network's order of maps and noise.
         plan: how the loop runs; by default `plan_for_device` chooses.
+        key: of the order of the maps and of the noise.
 
     Returns:
-        For each network itself, its batch statistics frozen, and its history.
+        The network, its batch statistics frozen, and its history: `step` and `loss` of each step, `held_out_step` and
+        `held_out_loss` of each look at the held-out maps.
 
     Raises:
         ValueError: an argument out of range; maps or targets that are not finite; targets that do not vary.
-        FloatingPointError: a loss is not finite; the last checkpoint is kept.
+        FloatingPointError: the loss is not finite; the last checkpoint is kept.
     """
     streamed = isinstance(kappa, batches.Streamed)
     targets = np.asarray(targets, np.float32)
-    _check(models, kappa, targets, settings, observe, validation)
-    plan = plan or plan_for_device(settings.batch, streamed)
-    trainer = _Trainer(models, settings, observe, plan, keys)
+    _check(model, kappa, targets, training, observe, validation)
+    plan = plan or plan_for_device(training.batch, streamed)
+    trainer = Trainer(model, training, observe, plan, key)
     held_out = None if validation is None else _HeldOut(trainer, validation)
-    checks = sorted({round(settings.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}) if held_out else []
-    state = trainer.initial(len(checks), _identity(settings, kappa, targets, keys))
+    checks = sorted({round(training.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}) if held_out else []
+    state = trainer.initial(len(checks), _identity(training, kappa, targets, key))
     if checkpoint is not None:
         state = checkpoints.resume(checkpoint, state)
-        state |= trainer.place({name: state[name] for name in ("members", "best")})
+        state |= trainer.place({name: state[name] for name in ("network", "best")})
 
     shared = trainer.place((None if streamed else np.asarray(kappa, np.float32), targets))
-    orders = [
-        batches.order(len(kappa), settings.batch, _named(key, b"order"), block=kappa.block if streamed else 1)
-        for key in keys
-    ]
+    order = batches.order(len(kappa), training.batch, _named(key, b"order"), block=kappa.block if streamed else 1)
 
     def prepare(steps: range) -> tuple[range, Any]:
-        rows = np.stack([[order(step) for order in orders] for step in steps])
+        rows = np.stack([order(step) for step in steps])
         maps = kappa[rows.ravel()].reshape(*rows.shape, *kappa.shape[1:]) if streamed else None
         return steps, trainer.place((np.asarray(steps, np.int32), rows, maps))
 
-    pieces = list(_pieces(int(state["done"]), settings.steps, checks, plan.scan))
+    pieces = list(_pieces(int(state["done"]), training.steps, checks, plan.scan))
     saved, kept = time.monotonic(), int(state["done"]) if checkpoint is not None else 0
     for steps, piece in progress(
         batches.ahead(prepare, pieces), "training", total=len(pieces), unit="step" if plan.scan == 1 else "piece"
     ):
-        if _stopped(state, settings.patience):
+        if _stopped(state, training.patience):
             break
-        state["members"], loss = trainer.advance(state["members"], *shared, *piece)
-        state["loss"][:, steps.start : steps.stop] = np.asarray(loss).T
-        _check_loss(state["loss"], steps, settings, f"{checkpoint} (step {kept})" if kept else None)
+        state["network"], loss = trainer.advance(state["network"], *shared, *piece)
+        state["loss"][steps.start : steps.stop] = np.asarray(loss)
+        _check_loss(state["loss"], steps, training, f"{checkpoint} (step {kept})" if kept else None)
         state["done"] = np.int64(steps.stop)
         if held_out is not None and steps.stop in checks:
-            _note(state, checks.index(steps.stop), held_out(state["members"]), settings.patience)
-        if checkpoint is not None and time.monotonic() - saved >= save_seconds and checkpoints.finite(state["members"]):
+            _note(state, checks.index(steps.stop), held_out(state["network"]), training.patience)
+        if checkpoint is not None and time.monotonic() - saved >= SAVE_SECONDS and checkpoints.finite(state["network"]):
             checkpoints.save(checkpoint, state)
             saved, kept = time.monotonic(), steps.stop
-    return trainer.finished(state, np.array(checks))
+    return trainer.finished(state, np.array(checks, int))
 
 
-class _Trainer:
-    """The compiled functions of a training; members are stacked along the first axis of every array."""
+class Trainer:
+    """The compiled functions of a training. What changes with a step is a network: weights, optimiser, statistics."""
 
-    def __init__(self, models, settings: Settings, observe, plan: ExecutionPlan, keys):
-        self.settings, self.observe, self.plan = settings, observe, plan
-        self.loss = losses.LOSSES[settings.loss]
-        self.keys = jnp.stack([_named(key, b"noise") for key in keys])
+    def __init__(self, model: Any, training: Training, observe: Any, plan: ExecutionPlan, key: Key[Array, ""]):
+        self.training, self.observe, self.plan = training, observe, plan
+        self.key = _named(key, b"noise")
         mesh = Mesh(np.array(plan.devices), ("map",), axis_types=(AxisType.Auto,))
         self.everywhere = NamedSharding(mesh, PartitionSpec())
         self.split = NamedSharding(mesh, PartitionSpec("map"))
-        parted = [architectures.with_state(model) for model in models]
-        self.fixed = eqx.filter(parted[0][0], eqx.is_inexact_array, inverse=True)
-        self.fresh = [(eqx.filter(model, eqx.is_inexact_array), statistics) for model, statistics in parted]
-        self.learn = _shared(_learner, settings, self.fixed, plan)
+        parted, self.statistics = architectures.with_state(model)
+        self.fixed = eqx.filter(parted, eqx.is_inexact_array, inverse=True)
+        self.weights = eqx.filter(parted, eqx.is_inexact_array)
+        self.learn = _shared(_learner, training, self.fixed, plan.scan == 1)
         if plan.scan == 1:
             self.see, self.advance = compiling.compiled(self.see), self._one_step
         else:
@@ -210,77 +155,54 @@ class _Trainer:
 
     def initial(self, checks: int, identity: int) -> dict[str, Any]:
         """The state before the first step."""
-        members = [
-            {"weights": weights, "optimiser": self.settings.optimizer().init(weights), "statistics": statistics}
-            for weights, statistics in self.fresh
-        ]
-        # NumPy stacks without a compilation for each shape, and copies: a step gives its arguments' memory away.
-        stacked = self.place(jax.tree.map(lambda *leaves: np.stack(leaves), *members))
-        best = {"weights": stacked["weights"], "statistics": stacked["statistics"]}
-        number = len(members)
+        optimiser = self.training.optimizer().init(self.weights)
+        fresh = {"weights": self.weights, "optimiser": optimiser, "statistics": self.statistics}
+        # NumPy copies without a compilation for each shape: a step gives its arguments' memory away.
+        network = self.place(jax.tree.map(lambda leaf: np.array(leaf), fresh))
+        best = {name: network[name] for name in ("weights", "statistics")}
         return {
-            "members": stacked,
+            "network": network,
             "done": np.int64(0),
-            "loss": np.full((number, self.settings.steps), np.nan),
-            "held_out": np.full((number, checks), np.nan),
-            "best": None if self.settings.patience is None else jax.tree.map(jnp.array, best),
+            "loss": np.full(self.training.steps, np.nan),
+            "held_out": np.full(checks, np.nan),
+            "best": None if self.training.patience is None else jax.tree.map(jnp.array, best),
             "of": np.int64(identity),
         }
 
-    def model(self, member: Any) -> Any:
-        """A member as a network, ready to be asked."""
-        return _model(self.fixed, member)
-
-    def finished(self, state: dict[str, Any], checks: np.ndarray) -> list[tuple[Any, dict[str, np.ndarray]]]:
-        """Networks and histories."""
-        done, members = int(state["done"]), jax.device_get(state["members"] if state["best"] is None else state["best"])
-        looked = checks <= done
-        found = []
-        for i in range(len(self.keys)):
-            member = jax.device_put(jax.tree.map(lambda leaf, i=i: leaf[i], members), self.plan.devices[0])
-            history = {"step": np.arange(1, done + 1), "loss": state["loss"][i, :done]}
-            if len(checks):
-                history |= {"held_out_step": checks[looked], "held_out_loss": state["held_out"][i, looked]}
-            found.append((self.model(member), history))
-        return found
+    def finished(self, state: dict[str, Any], checks: np.ndarray) -> tuple[Any, dict[str, np.ndarray]]:
+        """The network and its history."""
+        done, looked = int(state["done"]), checks <= int(state["done"])
+        found = jax.device_get(state["network"] if state["best"] is None else state["best"])
+        history = {"step": np.arange(1, done + 1), "loss": state["loss"][:done]}
+        if len(checks):
+            history |= {"held_out_step": checks[looked], "held_out_loss": state["held_out"][looked]}
+        return _model(self.fixed, jax.device_put(found, self.plan.devices[0])), history
 
     def see(self, kappa, targets, number, rows, maps):
-        """What each member is shown in one step, and the targets of that."""
+        """What the network is shown in one step, and the targets of that."""
+        maps, wanted = kappa[rows] if maps is None else maps, targets[rows]
+        seen = batches.augment(self.observe(maps, jax.random.fold_in(self.key, number)))
+        if len(self.plan.devices) > 1:
+            seen, wanted = jax.lax.with_sharding_constraint((seen, wanted), self.split)
+        return seen, wanted
 
-        def one(key, rows, maps):
-            maps, wanted = kappa[rows] if maps is None else maps, targets[rows]
-            seen = batches.augment(self.observe(maps, jax.random.fold_in(key, number)))
-            if len(self.plan.devices) > 1:
-                seen, wanted = jax.lax.with_sharding_constraint((seen, wanted), self.split)
-            return seen, wanted
+    def _advance(self, network, kappa, targets, numbers, rows, maps):
+        """Some steps: the network behind them, and the loss of each."""
 
-        return _over(self.plan, one, self.keys, rows, maps)
+        def step(network, now):
+            return self.learn(network, *self.see(kappa, targets, *now))
 
-    def _advance(self, members, kappa, targets, numbers, rows, maps):
-        """Some steps: the members behind them, and the loss of each step and member."""
+        return jax.lax.scan(step, network, (numbers, rows, maps))
 
-        def step(members, now):
-            return self.learn(members, *self.see(kappa, targets, *now))
-
-        return jax.lax.scan(step, members, (numbers, rows, maps))
-
-    def _one_step(self, members, kappa, targets, numbers, rows, maps):
+    def _one_step(self, network, kappa, targets, numbers, rows, maps):
         """The same for one step, from Python."""
         now = jax.tree.map(lambda leaf: leaf[0], (numbers, rows, maps))
-        members, loss = self.learn(members, *self.see(kappa, targets, *now))
-        return members, loss[None]
+        network, loss = self.learn(network, *self.see(kappa, targets, *now))
+        return network, loss[None]
 
 
-def _over(plan: ExecutionPlan, function: Callable[..., Any], *stacked: Any) -> Any:
-    """`function` for each member."""
-    if plan.side_by_side:
-        return jax.vmap(function)(*stacked)
-    number = len(jax.tree.leaves(stacked)[0])
-    return _stack([function(*jax.tree.map(lambda leaf, i=i: leaf[i], stacked)) for i in range(number)])
-
-
-def _model(fixed: Any, member: Any) -> Any:
-    return architectures.frozen(eqx.combine(member["weights"], fixed), member["statistics"])
+def _model(fixed: Any, network: Any) -> Any:
+    return architectures.frozen(eqx.combine(network["weights"], fixed), network["statistics"])
 
 
 def _shared(make: Any, *arguments: Any) -> Callable[..., Any]:
@@ -291,97 +213,79 @@ def _shared(make: Any, *arguments: Any) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _learner(settings: Settings, fixed: Any, plan: ExecutionPlan) -> Callable[..., Any]:
-    """From members and what they are shown to members and losses: one program for all trainings alike.
+def _learner(training: Training, fixed: Any, alone: bool) -> Callable[..., Any]:
+    """From a network and what it is shown to the network and its loss: one program for all trainings alike.
 
     Trainings under many degradations differ in what is shown, and most of a step's compilation is not that.
     """
+    half = PRECISIONS[training.precision]
 
-    def learn(members, seen, wanted):
-        return _over(plan, functools.partial(_learn, settings, fixed), members, seen, wanted)
+    def learn(network, seen, wanted):
+        def error(weights):
+            model = eqx.combine(jax.tree.map(lambda leaf: leaf.astype(half), weights), fixed)
+            answer = jax.vmap(
+                functools.partial(architectures.learn, model),
+                in_axes=(0, None),
+                out_axes=(0, None),
+                axis_name=layers.BATCH_AXIS,
+            )
+            outputs, statistics = answer(seen.astype(half), network["statistics"])
+            return losses.LOSSES[training.loss](outputs.astype(jnp.float32), wanted), statistics
 
-    return compiling.compiled(learn) if plan.scan == 1 else learn
+        (loss, statistics), gradient = jax.value_and_grad(error, has_aux=True)(network["weights"])
+        change, optimiser = training.optimizer().update(gradient, network["optimiser"], network["weights"])
+        weights = optax.apply_updates(network["weights"], change)
+        return {"weights": weights, "optimiser": optimiser, "statistics": statistics}, loss
 
-
-def _learn(settings: Settings, fixed: Any, member, seen, wanted):
-    """One step of one member."""
-    half = PRECISIONS[settings.precision]
-
-    def error(weights):
-        model = eqx.combine(jax.tree.map(lambda leaf: leaf.astype(half), weights), fixed)
-        learn = jax.vmap(
-            functools.partial(architectures.learn, model),
-            in_axes=(0, None),
-            out_axes=(0, None),
-            axis_name=layers.BATCH_AXIS,
-        )
-        outputs, statistics = learn(seen.astype(half), member["statistics"])
-        return losses.LOSSES[settings.loss](outputs.astype(jnp.float32), wanted), statistics
-
-    (loss, statistics), gradient = jax.value_and_grad(error, has_aux=True)(member["weights"])
-    change, optimiser = settings.optimizer().update(gradient, member["optimiser"], member["weights"])
-    weights = optax.apply_updates(member["weights"], change)
-    return {"weights": weights, "optimiser": optimiser, "statistics": statistics}, loss
+    return compiling.compiled(learn) if alone else learn
 
 
 @functools.lru_cache(maxsize=64)
-def _asked(fixed: Any, plan: ExecutionPlan) -> Callable[..., Any]:
-    """From members and what they are shown to their answers, compiled."""
-
-    def answers(members, seen):
-        return _over(plan, lambda member, seen: jax.vmap(_model(fixed, member))(seen), members, seen)
-
-    return compiling.compiled(answers)
+def _asked(fixed: Any) -> Callable[..., Any]:
+    """From a network and what it is shown to its answers, compiled."""
+    return compiling.compiled(lambda network, seen: jax.vmap(_model(fixed, network))(seen))
 
 
 class _HeldOut:
-    """The loss of every member on maps that are never learnt from, always with the same noise."""
+    """The loss on maps that are never learnt from, always with the same noise."""
 
-    def __init__(self, trainer: _Trainer, validation: tuple[Any, Any]):
+    def __init__(self, trainer: Trainer, validation: tuple[Any, Any]):
         self.trainer = trainer
         self.kappa, self.targets = validation[0], np.asarray(validation[1], np.float32)
         self.size = min(256, len(self.targets))
 
         @compiling.compiled
         def see(maps, number):
-            def shown(key):
-                noise = jax.random.fold_in(jax.random.fold_in(key, trainer.settings.steps), number)
-                return trainer.observe(maps, noise)
+            noise = jax.random.fold_in(jax.random.fold_in(trainer.key, trainer.training.steps), number)
+            return trainer.observe(maps, noise)
 
-            return _over(trainer.plan, shown, trainer.keys)
+        self.see, self.asked = see, _shared(_asked, trainer.fixed)
 
-        self.see, self.asked = see, _shared(_asked, trainer.fixed, trainer.plan)
-
-    def __call__(self, members: Any) -> np.ndarray:
-        """The loss of each member."""
+    def __call__(self, network: Any) -> float:
+        """The loss of a network."""
         parts = []
         for start in range(0, len(self.targets), self.size):
             rows = np.arange(start, start + self.size) % len(self.targets)  # one shape, one compilation
             maps = self.trainer.place(np.asarray(self.kappa[rows], np.float32))
-            parts.append(np.asarray(self.asked(members, self.see(maps, start))))
-        found = np.concatenate(parts, axis=1)[:, : len(self.targets)]
-        return np.array([float(self.trainer.loss(jnp.asarray(one), jnp.asarray(self.targets))) for one in found])
+            parts.append(np.asarray(self.asked(network, self.see(maps, start))))
+        found = np.concatenate(parts)[: len(self.targets)]
+        return float(losses.LOSSES[self.trainer.training.loss](jnp.asarray(found), jnp.asarray(self.targets)))
 
 
-def _note(state: dict[str, Any], check: int, score: np.ndarray, patience: int | None) -> None:
-    """Write down a look at the held-out maps, and keep the weights of members that are better than ever."""
-    if patience is not None:
-        earlier = np.nanmin(np.column_stack([state["held_out"][:, :check], np.full(len(score), np.inf)]), axis=1)
-        better = jnp.asarray(score < earlier)
-        now = {name: state["members"][name] for name in ("weights", "statistics")}
-        state["best"] = jax.tree.map(
-            lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old), now, state["best"]
-        )
-    state["held_out"][:, check] = score
+def _note(state: dict[str, Any], check: int, score: float, patience: int | None) -> None:
+    """Write down a look at the held-out maps, and keep weights that are better than ever."""
+    if patience is not None and score < np.nanmin([*state["held_out"][:check], np.inf]):
+        now = {name: state["network"][name] for name in ("weights", "statistics")}
+        state["best"] = jax.tree.map(jnp.array, now)  # a copy: the next step gives its arguments' memory away
+    state["held_out"][check] = score
 
 
 def _stopped(state: dict[str, Any], patience: int | None) -> bool:
-    """Whether every member's last `patience` looks were no better than one before them."""
-    looked = int(np.isfinite(state["held_out"][0]).sum())
+    """Whether the last `patience` looks were no better than one before them."""
+    looked = int(np.isfinite(state["held_out"]).sum())
     if patience is None or looked <= patience:
         return False
-    scores = state["held_out"][:, :looked]
-    return bool((scores.argmin(axis=1) < looked - patience).all())
+    return bool(state["held_out"][:looked].argmin() < looked - patience)
 
 
 def _pieces(first: int, steps: int, checks: Sequence[int], scan: int) -> Iterator[range]:
@@ -393,59 +297,47 @@ def _pieces(first: int, steps: int, checks: Sequence[int], scan: int) -> Iterato
         first = last
 
 
-def _stack(members: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-
-
 def _named(key: Key[Array, ""], name: bytes) -> Key[Array, ""]:
     return jax.random.fold_in(key, zlib.crc32(name))
 
 
-def _identity(settings: Settings, kappa: Any, targets: np.ndarray, keys: Sequence[Any]) -> int:
+def _identity(training: Training, kappa: Any, targets: np.ndarray, key: Key[Array, ""]) -> int:
     """A number that tells trainings apart, so that none goes on from the state of another."""
-    named = [settings, kappa.shape, [np.asarray(jax.random.key_data(key)).tolist() for key in keys]]
+    named = [training, kappa.shape, np.asarray(jax.random.key_data(key)).tolist()]
     return zlib.crc32(targets.tobytes(), zlib.crc32(repr(named).encode()))
 
 
-def _check_loss(loss: np.ndarray, steps: range, settings: Settings, kept: str | None) -> None:
-    bad = np.argwhere(~np.isfinite(loss[:, steps.start : steps.stop].T))
+def _check_loss(loss: np.ndarray, steps: range, training: Training, kept: str | None) -> None:
+    bad = np.flatnonzero(~np.isfinite(loss[steps.start : steps.stop]))
     if len(bad):
-        step, member = steps.start + bad[0][0], bad[0][1]
-        rate = settings.learning_rate or optimisers.recipe(settings.optimiser).learning_rate
+        step = steps.start + bad[0]
+        rate = training.learning_rate or optimisers.recipe(training.optimiser).learning_rate
         raise FloatingPointError(
-            f"loss = {loss[member, step]} at step {step}: training diverged with learning_rate = {rate:g}"
+            f"loss = {loss[step]} at step {step}: training diverged with learning_rate = {rate:g}"
             + (f"; the last good state is kept in {kept}" if kept else "")
         )
 
 
-def check_targets(targets: Any) -> None:
-    """Raise ValueError for targets that are not finite, or the same for every map."""
-    targets = np.asarray(targets)
-    check_finite("targets", targets)
-    for column, values in enumerate(targets.T):
-        if np.ptp(values) == 0:
-            raise ValueError(f"targets[:, {column}] = {values[0]:g} for every map: must vary")
-
-
-def _check(models, kappa, targets: np.ndarray, settings: Settings, observe, validation) -> None:
+def _check(model, kappa, targets: np.ndarray, training: Training, observe, validation) -> None:
     if len(kappa) != len(targets):
         raise ValueError(f"targets has {len(targets)} rows: must be {len(kappa)}, one for each map")
-    settings.check(len(kappa))
+    if training.batch > len(kappa):
+        raise ValueError(f"batch = {training.batch}: must be 1 <= batch <= {len(kappa)}, the number of training maps")
     if not isinstance(kappa, batches.Streamed):
         check_finite("kappa", kappa)
     check_targets(targets)
-    if settings.patience is not None and (validation is None or len(validation[0]) == 0):
+    if training.patience is not None and (validation is None or len(validation[0]) == 0):
         raise ValueError(
-            f"patience = {settings.patience}: stopping early needs held-out maps, and there are none "
+            f"patience = {training.patience}: stopping early needs held-out maps, and there are none "
             "(training.fit holds out every eighth of 16 or more models)"
         )
     if validation is not None and not isinstance(validation[0], batches.Streamed):
         check_finite("validation", validation[0])
     shown = jax.eval_shape(observe, jax.ShapeDtypeStruct((1, *kappa.shape[1:]), jnp.float32), jax.random.key(0))
-    (outputs,) = eqx.filter_eval_shape(models[0], jax.ShapeDtypeStruct(shown.shape[1:], jnp.float32)).shape
-    needed = losses.outputs_for(settings.loss, targets.shape[1])
+    (outputs,) = eqx.filter_eval_shape(model, jax.ShapeDtypeStruct(shown.shape[1:], jnp.float32)).shape
+    needed = losses.outputs_for(training.loss, targets.shape[1])
     if outputs != needed:
-        raise ValueError(f'outputs = {outputs}: loss = "{settings.loss}" needs {needed} for {targets.shape[1]} targets')
+        raise ValueError(f'outputs = {outputs}: loss = "{training.loss}" needs {needed} for {targets.shape[1]} targets')
 
 
 def step_seconds(

@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 import yaml
 
-from wlbook.runner import chapters, pages
+from wlbook.runner import api, chapters, pages
 from wlbook.runner.pages import Executed, PageError
 from wlbook.runner.runs import Run
 from wlbook.runner.store import Store
@@ -32,14 +32,11 @@ class BuildError(RuntimeError):
 
 
 def build(run: Run, tell: Tell) -> Path:
-    """Execute the stale pages of a run and draw the whole book.
+    """Execute the stale pages of a run and draw the whole book; the path of its `index.html`.
 
     Args:
         run: from `plan`.
         tell: receives a line for people, now and then.
-
-    Returns:
-        the path of `index.html`.
 
     Raises:
         PageError: a page did not run to its end.
@@ -53,11 +50,7 @@ def build(run: Run, tell: Tell) -> Path:
 
 
 def build_page(run: Run, page: str, tell: Tell) -> Path:
-    """Execute one page if it is stale and draw it, with the glossary and the references it links to.
-
-    Returns:
-        the path of the page's HTML.
-    """
+    """Execute one page if it is stale and draw it beside the pages it may link to; the path of its HTML."""
     beside = [name for name in _BESIDE if name in chapters.pages(run.root)]
     here = run.source(page).relative_to(run.root).with_suffix("")
     table = {"format": "jb-book", "root": str(here), "chapters": [{"file": name} for name in beside]}
@@ -129,7 +122,7 @@ def write_whole(path: Path, text: str) -> None:
 def draw(
     run: Run, table: Any, listed: Iterable[str], executed: Mapping[str, Executed], tell: Tell, *, strict: bool
 ) -> Path:
-    """Stage the executed pages and have Sphinx draw them; nothing is done if nothing changed since the last time.
+    """Stage the executed pages and have Sphinx draw them, if anything changed since the last time.
 
     Returns:
         the path of `index.html`.
@@ -175,6 +168,10 @@ def staged(run: Run, table: Any, listed: Iterable[str], executed: Mapping[str, E
         hidden = any(part.startswith((".", "__")) for part in name.parts)
         if path.is_file() and not hidden and path.suffix not in (".py", ".ipynb"):
             files[str(name)] = path.read_bytes()
+    mark = api.MARK.encode()
+    if lists := [name for name in files if name.endswith(".md") and mark in files[name]]:
+        files |= {name: files[name].replace(mark, api.listing(run.root).encode()) for name in lists}
+        files |= api.sources(run.root)
     for page in listed:
         if Path(page).name in executed:
             files[f"{page}.ipynb"] = executed[Path(page).name].notebook.encode()

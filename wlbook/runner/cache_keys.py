@@ -30,11 +30,7 @@ def canonical(value: Any) -> str:
 
 
 def describe(function: Callable[..., Any], inputs: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
-    """What the result of `function(**inputs)` depends on: stage, inputs, upstream keys, fingerprint.
-
-    Raises:
-        ValueError: naming an input that cannot be told from another.
-    """
+    """What the result of `function(**inputs)` depends on: stage, inputs, upstream keys, fingerprint."""
     upstream: set[str] = set()
     modules = {inspect.unwrap(function).__module__}
     described = {}
@@ -81,11 +77,8 @@ def _describe(value: Any, origin: Origin, upstream: set[str], modules: set[str])
         if is_labelled(value, "DataArray"):
             return {"$dataarray": describe(value.to_dataset(name="value"))}
         if isinstance(value, functools.partial):
-            return {
-                "$partial": describe(value.func),
-                "args": describe(list(value.args)),
-                "keywords": describe(value.keywords),
-            }
+            arguments = {"args": describe(list(value.args)), "keywords": describe(value.keywords)}
+            return {"$partial": describe(value.func)} | arguments
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             modules.add(type(value).__module__)
             fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -104,8 +97,7 @@ def _describe(value: Any, origin: Origin, upstream: set[str], modules: set[str])
 def stage_of(function: Any) -> str:
     """The name of a function, module first: what its results are filed under.
 
-    Raises:
-        ValueError: a lambda, a local function, or one of a notebook: its source cannot be followed.
+    The source of a lambda, a local function, or one of a notebook cannot be followed: these are refused.
     """
     function = inspect.unwrap(function)
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")

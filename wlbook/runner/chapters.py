@@ -24,20 +24,13 @@ class Chapter:
     parameters: dict[str, Parameter]
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters of this chapter, the defaults with `values` over them.
-
-        Raises:
-            ValueError: one line naming the parameter, its value and what is allowed.
-        """
+        """All parameters of this chapter, the defaults with `values` over them."""
         for name in values:
             if name not in self.parameters:
                 raise ValueError(unknown(f"parameter of {self.name}", name, self.parameters))
         fields: dict[str, Any] = {name: parameter.field() for name, parameter in self.parameters.items()}
-        model = create_model(
-            "Parameters",
-            __config__=ConfigDict(strict=True, allow_inf_nan=False, protected_namespaces=()),
-            **fields,
-        )
+        config = ConfigDict(strict=True, allow_inf_nan=False, protected_namespaces=())
+        model = create_model("Parameters", __config__=config, **fields)
         given = {name: parameter.default for name, parameter in self.parameters.items()} | dict(values)
         try:
             checked = model(**given)
@@ -60,11 +53,7 @@ def names(root: Path | None = None) -> list[str]:
 
 
 def pages(root: Path) -> list[str]:
-    """Every page of `_toc.yml` in its order, as paths without suffix.
-
-    Raises:
-        ValueError: `_toc.yml` is missing, or names a page that has no file.
-    """
+    """Every page of `_toc.yml` in its order, as paths without suffix."""
     try:
         table = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -91,9 +80,6 @@ def read(name: str, root: Path | None = None) -> Chapter:
     Args:
         name: the file's name without `.py`.
         root: the repository; by default the one of this package.
-
-    Raises:
-        ValueError: no such chapter, or a parameters cell that does not follow the grammar.
     """
     root = root or repository()
     if name not in names(root):
@@ -118,11 +104,7 @@ def _parse(name: str, path: Path, text: str) -> Chapter:
 
 
 def parameters(chapter: str) -> dict[str, Any]:
-    """The parameters of a chapter in force in this run; its own defaults when a page is opened by hand.
-
-    Raises:
-        ValueError: no such chapter.
-    """
+    """The parameters of a chapter in force in this run; its own defaults when a page is opened by hand."""
     current = run()
     if current is None:
         return read(chapter).check({})

@@ -19,28 +19,17 @@ _FAR = 2.0  # standard errors outside the band that make a difference real
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim of a paper, and the band our number must lie in for it to hold.
+    """A claim of a paper, and the band our number must lie in for it to hold."""
 
-    Attributes:
-        id: its name in `book/claims.yml`.
-        paper: "A" or "B".
-        source: key in `book/references.bib`.
-        sentence: what the paper says.
-        quantity: our number that tests it.
-        low, high: the band's ends; an open end is infinite.
-        basis: where the band comes from.
-        page: the page that records the number.
-    """
-
-    id: str
-    paper: str
-    source: str
-    sentence: str
-    quantity: str
-    low: float
+    id: str  # its name in `book/claims.yml`
+    paper: str  # "A" or "B"
+    source: str  # key in `book/references.bib`
+    sentence: str  # what the paper says
+    quantity: str  # our number that tests it
+    low: float  # the band's ends; an open end is infinite
     high: float
-    basis: str
-    page: str
+    basis: str  # where the band comes from
+    page: str  # the page that records the number
 
     @property
     def band(self) -> str:
@@ -61,11 +50,7 @@ class Record:
 
 
 def load(path: Path | None = None) -> dict[str, Claim]:
-    """The claims of `book/claims.yml`, by id.
-
-    Raises:
-        ValueError: naming the claim and what it lacks.
-    """
+    """The claims of `book/claims.yml`, by id."""
     tell_runner({"needs": "book/claims.yml"})
     return _load(path or repository() / "book" / "claims.yml")
 
@@ -98,9 +83,6 @@ def record(id: str, value: float, error: float, detail: str = "") -> None:
         value: our number.
         error: its standard error, >= 0; infinite for a number that cannot be judged.
         detail: one sentence on how it came about.
-
-    Raises:
-        ValueError: no such claim, a value that is no number, or a negative error.
     """
     known = _load(repository() / "book" / "claims.yml")
     if id not in known:

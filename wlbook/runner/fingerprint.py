@@ -124,9 +124,9 @@ def _read_face(module: str, stub: Path, digest: str) -> dict[str, str]:
 def _inert(module: str) -> bool:
     """Whether a module is a package that does nothing: a face, or a docstring."""
     path = source_file(module)
-    return (
-        path is not None and path.name == "__init__.py" and (bool(_face(module)) or _is_docstring(path, _current(path)))
-    )
+    if path is None or path.name != "__init__.py":
+        return False
+    return bool(_face(module)) or _is_docstring(path, _current(path))
 
 
 @functools.lru_cache(maxsize=64)

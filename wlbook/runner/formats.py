@@ -13,11 +13,7 @@ _CHUNK = 64 * 2**20  # bytes of one file of a stored array, at most
 
 
 def save(value: Any, folder: Path, stage: str) -> dict[str, Any]:
-    """Write a value into an empty folder; returns what `load` needs to know.
-
-    Raises:
-        ValueError: naming the stage that returned something without an open format.
-    """
+    """Write a value into an empty folder; returns what `load` needs to know."""
     if is_labelled(value, "Dataset"):
         _save_zarr(value, folder / "data.zarr")
         return {"kind": "dataset", "names": [str(name) for name in value.variables]}
@@ -57,14 +53,8 @@ def load(folder: Path, payload: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             return value, {"": value}
     import xarray as xr
 
-    data = xr.open_zarr(
-        folder / "data.zarr",
-        chunks=None,
-        consolidated=False,
-        mask_and_scale=False,
-        decode_times=False,
-        decode_timedelta=False,
-    ).load()
+    as_it_is: dict[str, Any] = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False}
+    data = xr.open_zarr(folder / "data.zarr", chunks=None, consolidated=False, **as_it_is).load()
     for variable in data.variables.values():
         if isinstance(variable.data, np.ndarray):
             variable.data.flags.writeable = False
@@ -91,10 +81,8 @@ def _is_array(value: Any) -> bool:
 def _as_dataset(arrays: dict[str, Any], names: list[str] | None = None) -> Any:
     import xarray as xr
 
-    variables = {
-        name: ([f"{name}_{axis}" for axis in range(np.ndim(array))], np.asarray(array))
-        for name, array in arrays.items()
-    }
+    items = ((name, np.asarray(array)) for name, array in arrays.items())
+    variables = {name: ([f"{name}_{axis}" for axis in range(array.ndim)], array) for name, array in items}
     return xr.Dataset(variables, attrs={"names": names} if names else None)
 
 

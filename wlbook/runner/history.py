@@ -22,10 +22,10 @@ def source_changes(recorded: Mapping[str, str]) -> list[str]:
     changed = []
     for module, digest in recorded.items():
         path = source_file(module)
-        if path is None or sha256(path) != digest:
-            changed.append(
-                f"{module.replace('.', '/')}.py" if path is None else "/".join(path.parts[-module.count(".") - 1 :])
-            )
+        if path is None:
+            changed.append(f"{module.replace('.', '/')}.py")
+        elif sha256(path) != digest:
+            changed.append("/".join(path.parts[-module.count(".") - 1 :]))
     return changed
 
 
@@ -53,16 +53,13 @@ def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[s
     Returns:
         lines for people, the first one the verdict.
     """
-    key = pages.last(run, page)
-    manifest = store.manifest(f"page.{page}", key) if key else None
-    if key is None or manifest is None:
+    ran = _last(run, page, store, records)
+    if ran is None:
         return [f"{page}: has not run yet in run {run.name}"]
-    executed = Executed.load(store.root / f"page.{page}" / key / "payload")
-    now = pages.describe(run, page, records, executed.needs)
+    manifest, executed, now = ran
     causes = [f"{path} was edited" for path in source_changes(manifest["fingerprint"])]
-    causes += [
-        f"{name.replace('.', '/')}.py is imported now" for name in now["fingerprint"].keys() - manifest["fingerprint"]
-    ]
+    added = now["fingerprint"].keys() - manifest["fingerprint"]
+    causes += [f"{name.replace('.', '/')}.py is imported now" for name in added]
     before = dict(manifest["inputs"])
     told = {
         "source": f"the chapter's text ({run.source(page).name}) was edited",
@@ -90,6 +87,16 @@ def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[s
     return lines + _stored(store, executed.used, settings)
 
 
+def _last(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple[Any, Executed, Any] | None:
+    """How a page last ran in this run: its manifest, what it left, and what it would be made from now."""
+    key = pages.last(run, page)
+    manifest = store.manifest(f"page.{page}", key) if key else None
+    if key is None or manifest is None:
+        return None
+    executed = Executed.load(store.root / f"page.{page}" / key / "payload")
+    return manifest, executed, pages.describe(run, page, records, executed.needs)
+
+
 def _stored(store: Store, used: Iterable[Mapping[str, Any]], settings: Mapping[str, tuple[Any, Any]]) -> list[str]:
     """Which results a page used are made again: their sources, settings or what they came from changed."""
     again: dict[str, str] = {}
@@ -100,11 +107,8 @@ def _stored(store: Store, used: Iterable[Mapping[str, Any]], settings: Mapping[s
             again[use["key"]] = f"{use['stage']}: it is not in the store any more"
             continue
         reasons = [f"{path} was edited" for path in source_changes(manifest["fingerprint"])]
-        reasons += [
-            f"{name}: {old!r} -> {new!r}"
-            for name, (old, new) in settings.items()
-            if _holds(manifest["inputs"], name, old)
-        ]
+        held = [name for name, (old, _) in settings.items() if _holds(manifest["inputs"], name, old)]
+        reasons += [f"{name}: {settings[name][0]!r} -> {settings[name][1]!r}" for name in held]
         if any(key in again for key in manifest["upstream"]):
             reasons.append("what it is made from is made again")
         if reasons:
@@ -141,14 +145,11 @@ def states(run: Run, store: Store) -> list[State]:
     records: dict[str, Any] = {}
     found = []
     for page in chapters.names(run.root):
-        key = pages.last(run, page)
-        manifest = store.manifest(f"page.{page}", key) if key else None
-        title = chapters.read(page, run.root).title
-        if key is None or manifest is None:
+        title, ran = chapters.read(page, run.root).title, _last(run, page, store, records)
+        if ran is None:
             found.append(State(page, title, "never run", "", None))
             continue
-        executed = Executed.load(store.root / f"page.{page}" / key / "payload")
-        now = pages.describe(run, page, records, executed.needs)
+        manifest, executed, now = ran
         fresh = all(manifest[name] == now[name] for name in ("inputs", "fingerprint"))
         cost = executed.seconds + sum(use["seconds"] for use in executed.used)
         found.append(State(page, title, "fresh" if fresh else "stale", manifest["created"], cost))
@@ -178,9 +179,8 @@ def unused(store: Store, root: Path) -> list[Path]:
                 keys.add(key)
                 waiting.append(key)
     folders = [path for path in sorted(store.root.glob("*/*")) if path.is_dir()]
-    return [
-        path for path in folders if path.parent.name != "locks" and path.name not in keys and not _in_work(store, path)
-    ]
+    free = (path for path in folders if path.parent.name != "locks" and path.name not in keys)
+    return [path for path in free if not _in_work(store, path)]
 
 
 def _in_work(store: Store, path: Path) -> bool:

@@ -32,23 +32,14 @@ class PageError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Executed:
-    """What the execution of a page left: the notebook, its records for the claims, and what it used.
+    """What the execution of a page left: the notebook, its records for the claims, and what it used."""
 
-    Attributes:
-        notebook: the executed notebook, as JSON text.
-        records: claim -> record.
-        used: stage, key, seconds and made or not, of every stored result.
-        needs: what it read of the run beyond its own parameters.
-        notes: what the reader at the terminal should know.
-        seconds: wall time of the execution, the makings of stored results left out [s].
-    """
-
-    notebook: str
-    records: dict[str, Any]
-    used: list[dict[str, Any]]
-    needs: list[str]
-    notes: list[str]
-    seconds: float
+    notebook: str  # executed, as JSON text
+    records: dict[str, Any]  # claim -> record
+    used: list[dict[str, Any]]  # stage, key, seconds and made or not, of every stored result
+    needs: list[str]  # what it read of the run beyond its own parameters
+    notes: list[str]  # what the reader at the terminal should know
+    seconds: float  # wall time of the execution, the makings of stored results left out [s]
 
     def save(self, folder: Path) -> None:
         """Write the notebook and the rest into a folder."""
@@ -104,9 +95,8 @@ def describe(run: Run, page: str, records: Mapping[str, Any], needs: list[str] |
     }
     for need in needs or []:
         if need == "records":
-            inputs["records"] = {
-                claim: json.dumps(entry) for claim, entry in records.items()
-            }  # an error may be infinite
+            # As text, for an error may be infinite.
+            inputs["records"] = {claim: json.dumps(entry) for claim, entry in records.items()}
         elif need in run.parameters:
             inputs[f"parameters of {need}"] = run.parameters[need]
         else:
@@ -133,10 +123,7 @@ def notebook(source: str, values: Mapping[str, Any] | None = None) -> Any:
 
 
 def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple[Executed, str, bool]:
-    """The executed page, from the store or by running it.
-
-    Returns:
-        what it left, its key in the store, and whether it ran now.
+    """The executed page, from the store or by running it: what it left, its key, and whether it ran now.
 
     Raises:
         PageError: a cell raised, the kernel died, or the sources changed under it.
@@ -149,9 +136,8 @@ def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple
         if not ran:
             ran.append(execute(run, page, store, records))
             if describe(run, page, records) != seen:
-                raise PageError(
-                    f"{page}: its text or a source of wlbook changed while it ran; run the same command again"
-                )
+                changed = "its text or a source of wlbook changed while it ran"
+                raise PageError(f"{page}: {changed}; run the same command again")
         return ran[0]
 
     with store.lock(f"needs-{known.stem}"):
@@ -222,9 +208,8 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
             reason = f"{error.ename}: {error.evalue or _failing_line(log)}".splitlines()[0]
             raise PageError(f"{page}, cell {cell}: {reason}; all of it is in {log}") from None
         except DeadKernelError:
-            raise PageError(
-                f"{page}: its process died (killed, or out of memory); run the same command again"
-            ) from None
+            died = "its process died (killed, or out of memory)"
+            raise PageError(f"{page}: {died}; run the same command again") from None
         executed = nbformat.read(work / "out.ipynb", 4)
         events = [json.loads(line) for line in (work / "used.jsonl").read_text().splitlines()]
         own = {path.stem: json.loads(path.read_text()) for path in sorted((work / "records").glob("[!.]*.json"))}

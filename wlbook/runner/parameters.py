@@ -12,16 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-
-
 _RANGE = re.compile(
     rf"(?:(?P<low>{_NUMBER})\s*(?P<above><=?)\s*)?(?P<name>\w+)(?:\s*(?P<below><=?)\s*(?P<high>{_NUMBER}))?"
 )
-
-
 DEGRADATIONS = "each a degradation"  # a list of texts that follow `wlbook.common.degradation_names`
-
-
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
 
@@ -48,11 +42,7 @@ class Parameter:
         return f"{rule} [{self.unit}]" if self.unit else rule
 
     def field(self) -> tuple[Any, Any]:
-        """This parameter as a field of a pydantic model.
-
-        Raises:
-            ValueError: `allowed` or the default does not follow the grammar.
-        """
+        """This parameter as a field of a pydantic model."""
         kind: Any = type(self.default)
         if kind not in _KINDS:
             raise ValueError(f"{self.name} = {self.default!r}: must be True, False, a number, text or a list")
@@ -100,11 +90,7 @@ def parameters_cell(text: str) -> str:
 
 
 def parse_parameters(source: str, where: str = "parameters cell") -> list[Parameter]:
-    """The parameters of a cell's source.
-
-    Raises:
-        ValueError: naming the line that is not `NAME = VALUE  # description [unit]; RANGE`.
-    """
+    """The parameters of a cell's source."""
     comments = {
         token.start[0]: token.string.lstrip("# ").rstrip()
         for token in tokenize.generate_tokens(io.StringIO(source).readline)

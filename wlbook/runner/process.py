@@ -13,21 +13,13 @@ from collections.abc import Callable, Iterator
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a page cost, counting each stored result it used at the price paid when it was made.
+    """What a page cost, counting each stored result it used at the price paid when it was made."""
 
-    Attributes:
-        device: kind of processor.
-        own: wall time of this process outside the store's makings [s].
-        stages: stage -> wall time of the results used [s].
-        memory: peak memory of this process, the device's included where it tells [bytes].
-        profile: the profile in force.
-    """
-
-    device: str
-    own: float
-    stages: dict[str, float]
-    memory: int
-    profile: str
+    device: str  # kind of processor
+    own: float  # wall time of this process outside the store's makings [s]
+    stages: dict[str, float]  # stage -> wall time of the results used [s]
+    memory: int  # peak memory of this process, the device's included where it tells [bytes]
+    profile: str  # the profile in force
 
     @property
     def seconds(self) -> float:

@@ -10,28 +10,20 @@ from typing import Any
 import yaml
 
 from wlbook.runner import chapters
-from wlbook.runner.chapters import names, read
+from wlbook.runner.chapters import Chapter, names, read
 from wlbook.runner.environment import repository
 from wlbook.runner.parameters import unknown, value
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A profile with changes: what is in force, and where its output goes.
+    """A profile with changes: what is in force, and where its output goes."""
 
-    Attributes:
-        name: folder under `build/`.
-        profile: a name, or the path of a .yml file.
-        parameters: chapter -> parameter -> value, all of them checked.
-        changes: the settings given on the command line.
-        root: the repository.
-    """
-
-    name: str
-    profile: str
-    parameters: dict[str, dict[str, Any]]
-    changes: tuple[str, ...] = ()
-    root: Path = dataclasses.field(default_factory=repository)
+    name: str  # folder under `build/`
+    profile: str  # a name, or the path of a .yml file
+    parameters: dict[str, dict[str, Any]]  # chapter -> parameter -> value, all of them checked
+    changes: tuple[str, ...] = ()  # the settings given on the command line
+    root: Path = dataclasses.field(default_factory=repository)  # the repository
 
     @property
     def folder(self) -> Path:
@@ -51,9 +43,6 @@ def plan(profile: str, changes: Iterable[str], *, chapter: str | None = None, na
         changes: settings from the command line.
         chapter: the chapter that settings without one are for; its run has a folder of its own.
         name: folder under `build/`; by default made from the profile, the chapter and the changes.
-
-    Raises:
-        ValueError: one line naming the first thing that is unknown or not allowed.
     """
     changes = tuple(changes)
     if chapter is not None:
@@ -72,17 +61,13 @@ def run_name(profile: str, changes: Iterable[str], chapter: str | None = None) -
     return name if len(name) <= 100 else f"{name[:90]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def profile(name: str, root: Path | None = None) -> dict[str, dict[str, Any]]:
+def profile(name: str) -> dict[str, dict[str, Any]]:
     """What a profile changes: chapter -> parameter -> value; `shared` is for every chapter that has the parameter.
 
     Args:
         name: a file of `profiles/` without its suffix, or the path of a `.yml` file.
-        root: the repository.
-
-    Raises:
-        ValueError: no such profile, or not a table of tables.
     """
-    folder = (root or repository()) / "profiles"
+    folder = repository() / "profiles"
     path = Path(name) if name.endswith((".yml", ".yaml")) else folder / f"{name}.yml"
     if not path.is_file():
         raise ValueError(unknown("profile", name, sorted(file.stem for file in folder.glob("*.yml"))))
@@ -95,19 +80,15 @@ def profile(name: str, root: Path | None = None) -> dict[str, dict[str, Any]]:
     return {str(section): values or {} for section, values in table.items()}
 
 
-def overrides(given: Iterable[str], root: Path | None = None, chapter: str | None = None) -> dict[str, dict[str, Any]]:
+def overrides(given: Iterable[str], *, chapter: str | None = None) -> dict[str, dict[str, Any]]:
     """Command-line settings, chapter -> parameter -> value.
 
     Args:
         given: `CHAPTER.NAME=VALUE`, or `NAME=VALUE` for `chapter`, or for every chapter that has it if that is None.
-        root: the repository.
         chapter: the chapter that settings without one are for.
-
-    Raises:
-        ValueError: one line naming the setting that is malformed, or the unknown name in it.
     """
     found: dict[str, dict[str, Any]] = {}
-    book = {name: read(name, root) for name in names(root)}
+    book = {name: read(name) for name in names()}
     for setting in given:
         left, equals, right = setting.partition("=")
         where, _, name = left.strip().rpartition(".")
@@ -118,8 +99,7 @@ def overrides(given: Iterable[str], root: Path | None = None, chapter: str | Non
         having = [page for page in book if name in book[page].parameters]
         targets = [where] if where else [chapter] if chapter else having
         if not targets:
-            every = sorted({parameter for page in book.values() for parameter in page.parameters})
-            raise ValueError(unknown("parameter", name, every))
+            raise ValueError(unknown("parameter", name, _parameters(book)))
         for target in targets:
             if name not in book[target].parameters:
                 raise ValueError(unknown(f"parameter of {target}", name, book[target].parameters))
@@ -127,23 +107,20 @@ def overrides(given: Iterable[str], root: Path | None = None, chapter: str | Non
     return found
 
 
-def resolve(
-    profile_name: str, changes: Mapping[str, Mapping[str, Any]], root: Path | None = None
-) -> dict[str, dict[str, Any]]:
-    """The values in force of every parameter of every chapter: defaults, then the profile, then `changes`.
+def _parameters(book: Mapping[str, Chapter]) -> list[str]:
+    return sorted({parameter for page in book.values() for parameter in page.parameters})
 
-    Raises:
-        ValueError: one line naming the first name or value that is not allowed.
-    """
-    settings = profile(profile_name, root)
-    book = {name: read(name, root) for name in names(root)}
+
+def resolve(profile_name: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The values in force of every parameter of every chapter: defaults, then the profile, then `changes`."""
+    settings = profile(profile_name)
+    book = {name: read(name) for name in names()}
     for section in settings:
         if section not in book and section != "shared":
             raise ValueError(f"profile {profile_name}: {unknown('chapter', section, [*book, 'shared'])}")
     for name in settings.get("shared", {}):
-        if not any(name in page.parameters for page in book.values()):
-            every = sorted({parameter for page in book.values() for parameter in page.parameters})
-            raise ValueError(f"profile {profile_name}, shared: {unknown('parameter', name, every)}")
+        if name not in _parameters(book):
+            raise ValueError(f"profile {profile_name}, shared: {unknown('parameter', name, _parameters(book))}")
     found = {}
     for name, page in book.items():
         shared = {key: item for key, item in settings.get("shared", {}).items() if key in page.parameters}

@@ -91,11 +91,7 @@ class Store:
         return self.obtain(self.describe(function, **inputs), function, inputs)
 
     def describe(self, function: Callable[..., Any], /, **inputs: Any) -> dict[str, Any]:
-        """What the key of `make(function, **inputs)` is the hash of: stage, inputs, upstream keys, fingerprint.
-
-        Raises:
-            ValueError: naming an input that cannot be told from another.
-        """
+        """What the key of `make(function, **inputs)` is the hash of: stage, inputs, upstream keys, fingerprint."""
         return cache_keys.describe(function, inputs, self._origin)
 
     def _origin(self, value: Any) -> tuple[str, str] | None:

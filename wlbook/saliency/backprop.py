@@ -15,10 +15,7 @@ from wlbook.saliency.gradients import gradient
 def guided_backprop(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
     """The gradient, with negative signals stopped at every ReLU on the way back (Springenberg et al. 2015).
 
-    Arguments and errors as in `gradient`.
-
-    Raises:
-        ValueError: also when the model holds no ReLU.
+    Arguments as in `gradient`; the model must hold a ReLU.
     """
     return gradient(_with_relu(model, _guided_relu), kappa, output)
 
@@ -26,7 +23,7 @@ def guided_backprop(model: Model, kappa: Map, output: Output) -> Float[Array, "b
 def deconvnet(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
     """The gradient, with each ReLU's backward step replaced by a ReLU of the signal (Zeiler & Fergus 2014).
 
-    Arguments and errors as in `guided_backprop`.
+    Arguments as in `guided_backprop`.
     """
     return gradient(_with_relu(model, _deconvnet_relu), kappa, output)
 

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,39 +11,26 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from wlbook.common.compiling import filter_compiled
-from wlbook.saliency import sanity
+from wlbook.common.threads import two_at_a_time
+from wlbook.saliency import gradients, sanity
 from wlbook.saliency.backprop import deconvnet, guided_backprop
 from wlbook.saliency.explain import Output, answers, direction, over_maps
 from wlbook.saliency.findings import Finding
-from wlbook.saliency.gradients import (
-    expected_gradients,
-    gradient,
-    input_x_gradient,
-    integrated_gradients,
-    smoothgrad,
-    vargrad,
-)
 from wlbook.saliency.perturbation import deletion, insertion, occlusion
 from wlbook.saliency.relevance import deep_taylor, lrp
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A method with its options, ready to be asked of many maps.
+    """A method with its options, ready to be asked of many maps."""
 
-    Attributes:
-        name: for tables and figures.
-        function: of this package.
-        options: its own arguments.
-        sums_to: what the sum over pixels must be: "rise" above kappa = 0, "rise above others", "explained" (the
-            output of the layers), or nothing.
-        on_linear: options of the same method for a linear model of 8 x 8 pixels; None: a question without sense.
-    """
-
-    name: str
-    function: Callable[..., Array]
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    name: str  # for tables and figures
+    function: Callable[..., Array]  # of this package
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # its own arguments
+    # What the sum over pixels must be: "rise" above kappa = 0, "rise above others", "explained" (the output of the
+    # layers), or nothing.
     sums_to: str = ""
+    # Options of the same method for a linear model of 8 x 8 pixels; None: a question without sense.
     on_linear: Mapping[str, Any] | None = dataclasses.field(default_factory=dict)
 
     def __call__(
@@ -67,19 +54,14 @@ def suite(
     """
     noisy = {"sigma": sigma, "samples": steps}
     zeros = np.zeros((1, 1, 8, 8), np.float32)
+    few, to_zero = {"samples": steps, "baselines": others}, {"samples": steps, "baselines": zeros}
     return (
-        Method("gradient", gradient),
-        Method("SmoothGrad", smoothgrad, noisy, on_linear=noisy),
-        Method("VarGrad", vargrad, noisy, on_linear=None),
-        Method("input x gradient", input_x_gradient, sums_to="rise"),
-        Method("integrated gradients", integrated_gradients, {"steps": steps}, "rise", {"steps": steps}),
-        Method(
-            "expected gradients",
-            expected_gradients,
-            {"samples": steps, "baselines": others},
-            "rise above others",
-            {"samples": steps, "baselines": zeros},
-        ),
+        Method("gradient", gradients.gradient),
+        Method("SmoothGrad", gradients.smoothgrad, noisy, on_linear=noisy),
+        Method("VarGrad", gradients.vargrad, noisy, on_linear=None),
+        Method("input x gradient", gradients.input_x_gradient, sums_to="rise"),
+        Method("integrated gradients", gradients.integrated_gradients, {"steps": steps}, "rise", {"steps": steps}),
+        Method("expected gradients", gradients.expected_gradients, few, "rise above others", to_zero),
         Method("guided back-propagation", guided_backprop),
         Method("deconvnet", deconvnet),
         Method("deep Taylor", deep_taylor, sums_to="explained"),
@@ -178,3 +160,46 @@ def examine(
 @filter_compiled
 def _explained(model: Any, kappa: Any, direction: Array) -> Array:
     return jax.vmap(lambda one: sanity.explained(model, one, direction))(kappa)
+
+
+def attributions(
+    methods: Sequence[Method],
+    model: Any,
+    kappa: Float[np.ndarray, "map bin y x"],
+    output: Output,
+    *,
+    key: Key[Array, ""],
+) -> dict[str, Float[np.ndarray, "map bin y x"]]:
+    """Every method's attribution of the same maps, by the method's name; two methods at a time.
+
+    Args:
+        methods: from `suite`.
+        model: the network to explain.
+        kappa: maps as it is shown them.
+        output: index of an output, or a direction `[output]`.
+        key: of all random numbers.
+    """
+    each = two_at_a_time(lambda method: method(model, kappa, output, key=key), methods)
+    return {method.name: found for method, found in zip(methods, each, strict=True)}
+
+
+def examine_all(
+    methods: Sequence[Method],
+    model: Any,
+    kappa: Float[np.ndarray, "map bin y x"],
+    output: Output,
+    **options: Any,
+) -> tuple[list[Finding], dict[str, Float[np.ndarray, "depth map"]]]:
+    """Every method before all lie detectors, as in `examine`; two methods at a time.
+
+    Args:
+        methods: from `suite`.
+        model, kappa, output: as in `examine`.
+        options: `depths`, `learnt`, `shuffled`, `small` and `key` of `examine`.
+
+    Returns:
+        All findings, and each method's cascade by its name.
+    """
+    each = list(two_at_a_time(lambda method: examine(method, model, kappa, output, **options), methods))
+    falls = {method.name: fall for method, (_, fall) in zip(methods, each, strict=True)}
+    return [finding for found, _ in each for finding in found], falls

@@ -11,13 +11,15 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
+from wlbook.common import batching, checks
 from wlbook.common.compiling import filter_compiled
 from wlbook.common.progress import progress
 from wlbook.simulation.cosmology import FIDUCIAL
 
 Model = Callable[[Any], Any]
 Output = int | Sequence[float] | np.ndarray | Array
-Map = Float[Array | np.ndarray, "..."]  # one map [bin, y, x]; the shape is checked with a message of ours
+Maps = Float[Array | np.ndarray, "..."]  # [map, bin, y, x]; the shape is checked with a message of ours
+Map = Maps  # one of them [bin, y, x]
 
 AT_ONCE = 64  # evaluations of a network in one batch: what a processor's caches can hold
 _UNROLLED = 1024  # evaluations that are compiled side by side; beyond that they follow each other in a loop
@@ -42,17 +44,13 @@ def towards(parameter: str, *, omega_m: float = FIDUCIAL[0], sigma_8: float = FI
     Args:
         parameter: "omega_m", "sigma_8" or "s_8" = sigma_8 sqrt(omega_m / 0.3), to first order.
         omega_m, sigma_8: where S8 is expanded.
-
-    Raises:
-        ValueError: another parameter.
     """
     known = {
         "omega_m": (1.0, 0.0),
         "sigma_8": (0.0, 1.0),
         "s_8": (0.5 * sigma_8 / math.sqrt(0.3 * omega_m), math.sqrt(omega_m / 0.3)),
     }
-    if parameter not in known:
-        raise ValueError(f'parameter = "{parameter}": must be one of {", ".join(known)}')
+    checks.one_of("parameter", parameter, known)
     return np.array(known[parameter])
 
 
@@ -69,11 +67,7 @@ def _answer(model: Any, kappa: Array) -> Array:
 
 
 def direction(model: Model, kappa: Map, output: Output) -> Array:
-    """The direction in the space of outputs [output], after the arguments have been checked.
-
-    Raises:
-        ValueError: an index out of range, a map of another shape, NaN in the map.
-    """
+    """The direction in the space of outputs [output], after the arguments have been checked."""
     if np.ndim(kappa) != 3:
         raise ValueError(f"kappa has shape {np.shape(kappa)}: must be one map [bin, y, x]")
     if not isinstance(kappa, Tracer) and not np.isfinite(kappa).all():
@@ -82,8 +76,7 @@ def direction(model: Model, kappa: Map, output: Output) -> Array:
     one = jax.ShapeDtypeStruct(np.shape(kappa), jnp.float32)
     (outputs,) = eqx.filter_eval_shape(asked, model, one).shape
     if isinstance(output, int | np.integer):
-        if not 0 <= output < outputs:
-            raise ValueError(f"output = {output}: must be 0 <= output < {outputs}")
+        checks.require(0 <= output < outputs, "output", output, f"0 <= output < {outputs}")
         return jnp.zeros(outputs).at[output].set(1.0)
     chosen = jnp.asarray(output, jnp.float32)
     if chosen.shape != (outputs,):
@@ -92,26 +85,19 @@ def direction(model: Model, kappa: Map, output: Output) -> Array:
 
 
 def start_of(kappa: Array, baseline: Map | None) -> Array:
-    """The map that absence is compared with: kappa = 0, the mean of the universe, by default.
-
-    Raises:
-        ValueError: a baseline of another shape than the map.
-    """
+    """The map that absence is compared with: kappa = 0, the mean of the universe, by default."""
     if baseline is None:
         return jnp.zeros_like(kappa)
-    if np.shape(baseline) != kappa.shape:
-        raise ValueError(f"baseline has shape {np.shape(baseline)}: must be the map's, {kappa.shape}")
+    checks.same_shape("baseline", baseline, kappa.shape, "the map's")
     return jnp.asarray(baseline)
 
 
-def many(kappa: Float[Array | np.ndarray, "..."], model: Model, output: Output) -> tuple[np.ndarray, Array]:
+def many(kappa: Maps, model: Model, output: Output) -> tuple[np.ndarray, Array]:
     """Maps [map, bin, y, x] and the direction in the space of outputs, both checked."""
     maps = np.asarray(kappa, np.float32)
     if maps.ndim != 4 or len(maps) == 0:
         raise ValueError(f"kappa has shape {maps.shape}: must be [map, bin, y, x] with at least one map")
-    bad = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
-    if len(bad):
-        raise ValueError(f"kappa[{bad[0]}] holds NaN or infinity: must be finite")
+    checks.check_finite("kappa", maps)
     return maps, direction(model, maps[0], output)
 
 
@@ -124,7 +110,7 @@ def each_of(function, number: int) -> Array:
 def over_maps(
     method: Callable[..., Array],
     model: Model,
-    kappa: Float[Array | np.ndarray, "..."],
+    kappa: Maps,
     output: Output,
     *,
     batch: int | None = None,
@@ -144,9 +130,6 @@ def over_maps(
         key: for methods that draw numbers; map i gets `fold_in(key, i)`.
         each: arguments of the method that differ from map to map, [map, ...].
         options: arguments of the method that are the same for all maps.
-
-    Raises:
-        ValueError: as the method; no maps.
     """
     maps, chosen = many(kappa, model, output)
     each = {name: np.asarray(values) for name, values in (each or {}).items()}
@@ -156,11 +139,10 @@ def over_maps(
     if batch is None:
         count = _EVALUATIONS.get(method, lambda shape, **_: 1)(maps.shape[1:], **options)
         batch = max(1, AT_ONCE // max(1, count))
-    elif batch < 1:
-        raise ValueError(f"batch = {batch}: must be >= 1")
-    size, running, done = min(batch, len(maps)), [], []
-    for start in progress(range(0, len(maps), size), getattr(method, "__name__", "saliency"), unit="batch"):
-        rows = np.arange(start, start + size) % len(maps)  # the last batch is filled up: one shape, one compilation
+    checks.at_least("batch", batch, 1)
+    running, done = [], []
+    name = getattr(method, "__name__", "saliency")
+    for rows, _ in progress(batching.equal(len(maps), batch), name, unit="batch"):
         own = {name: values[rows] for name, values in each.items()}
         running.append(_batch(method, model, maps[rows], chosen, rows, key, own, options))
         if len(running) > 1:  # the next batch is on its way while this one is waited for

@@ -8,19 +8,12 @@ from typing import Literal
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One detector's number for one method.
+    """One detector's number for one method."""
 
-    Attributes:
-        method: whose attribution.
-        detector: which test.
-        value: what it measured; NaN where the test asks nothing of this method.
-        low, high: the band in which the method passes.
-    """
-
-    method: str
-    detector: str
-    value: float
-    low: float = -math.inf
+    method: str  # whose attribution
+    detector: str  # which test
+    value: float  # what it measured; NaN where the test asks nothing of this method
+    low: float = -math.inf  # the band in which the method passes
     high: float = math.inf
 
     @property
@@ -48,7 +41,13 @@ def verdict_table(findings: Iterable[Finding]) -> str:
 def _cell(finding: Finding | None) -> str:
     if finding is None or finding.verdict == "not asked":
         return "–"
-    number = (
-        f"{finding.value:.2g}" if abs(finding.value) < 0.01 or abs(finding.value) >= 1000 else f"{finding.value:.2f}"
-    )
+    number = f"{finding.value:.2f}" if 0.01 <= abs(finding.value) < 1000 else f"{finding.value:.2g}"
     return f"**{number} ✗**" if finding.verdict == "fails" else number
+
+
+def failures(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """The detectors that each method fails, by method; an empty list for one that fails none."""
+    failed: dict[str, list[str]] = {}
+    for one in findings:
+        failed.setdefault(one.method, []).extend([one.detector] if one.verdict == "fails" else [])
+    return failed

@@ -8,6 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
+from wlbook.common import checks
 from wlbook.saliency.explain import Map, Model, Output, evaluating, scalar, start_of
 
 
@@ -18,9 +19,6 @@ def gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"
         model: callable from `[bin, y, x]` to `[output]`.
         kappa: one map.
         output: index of an output, or a direction `[output]`.
-
-    Raises:
-        ValueError: an index out of range, a map of another shape, NaN in the map.
     """
     return jax.grad(scalar(model, kappa, output))(jnp.asarray(kappa))
 
@@ -28,7 +26,7 @@ def gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"
 def input_x_gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
     """kappa x d output / d kappa: to first order, what each pixel contributes (Shrikumar et al. 2017).
 
-    Arguments and errors as in `gradient`.
+    Arguments as in `gradient`.
     """
     return jnp.asarray(kappa) * gradient(model, kappa, output)
 
@@ -42,17 +40,11 @@ def integrated_gradients(
     The sum over pixels is output(kappa) - output(baseline), up to the error of the midpoint rule.
 
     Args:
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: one map.
-        output: index of an output, or a direction `[output]`.
+        model, kappa, output: as in `gradient`.
         baseline: where the line starts; kappa = 0, the mean of the universe, by default.
         steps: points on the line, >= 1.
-
-    Raises:
-        ValueError: as `gradient`; steps < 1; a baseline of another shape.
     """
-    if steps < 1:
-        raise ValueError(f"steps = {steps}: must be >= 1")
+    checks.at_least("steps", steps, 1)
     number = scalar(model, kappa, output)
     kappa = jnp.asarray(kappa)
     start = start_of(kappa, baseline)
@@ -78,18 +70,12 @@ def expected_gradients(
     the error of the sampling.
 
     Args:
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: one map.
-        output: index of an output, or a direction `[output]`.
+        model, kappa, output: as in `gradient`.
         baselines: maps [baseline, bin, y, x] that stand for "any other map"; they are used equally often.
         samples: points in all, >= 1.
         key: of the points, and of who is drawn.
-
-    Raises:
-        ValueError: as `gradient`; samples < 1; baselines of another shape.
     """
-    if samples < 1:
-        raise ValueError(f"samples = {samples}: must be >= 1")
+    checks.at_least("samples", samples, 1)
     if np.ndim(baselines) != 4 or np.shape(baselines)[1:] != np.shape(kappa) or not len(baselines):
         raise ValueError(f"baselines has shape {np.shape(baselines)}: must be [baseline, *{np.shape(kappa)}]")
     number = scalar(model, kappa, output)
@@ -113,15 +99,10 @@ def smoothgrad(
     """The mean gradient over maps with white noise added (Smilkov et al. 2017).
 
     Args:
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: one map.
-        output: index of an output, or a direction `[output]`.
+        model, kappa, output: as in `gradient`.
         sigma: standard deviation of the noise, in units of kappa, >= 0.
         samples: noisy copies, >= 1.
         key: of the noise.
-
-    Raises:
-        ValueError: as `gradient`, and sigma or samples out of range.
     """
     return _noisy_gradients(model, kappa, output, sigma, samples, key).mean(axis=0)
 
@@ -132,16 +113,14 @@ def vargrad(
 ) -> Float[Array, "bin y x"]:
     """The variance of the gradient over maps with white noise added (Adebayo et al. 2018).
 
-    Arguments and errors as in `smoothgrad`.
+    Arguments as in `smoothgrad`.
     """
     return _noisy_gradients(model, kappa, output, sigma, samples, key).var(axis=0)
 
 
 def _noisy_gradients(model: Model, kappa: Map, output: Output, sigma: Any, samples: int, key: Array) -> Array:
-    if not isinstance(sigma, Tracer) and not sigma >= 0:
-        raise ValueError(f"sigma = {sigma}: must be >= 0, in units of kappa")
-    if samples < 1:
-        raise ValueError(f"samples = {samples}: must be >= 1")
+    checks.require(isinstance(sigma, Tracer) or sigma >= 0, "sigma", sigma, ">= 0, in units of kappa")
+    checks.at_least("samples", samples, 1)
     number = scalar(model, kappa, output)
     noise = sigma * jax.random.normal(key, (samples, *np.shape(kappa)))
     return jax.vmap(jax.grad(number))(jnp.asarray(kappa) + noise)

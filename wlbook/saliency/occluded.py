@@ -12,19 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from wlbook.network import layers as nn
 from wlbook.network.architectures import Network
-from wlbook.network.layers import (
-    Affine,
-    AveragePool,
-    BatchNorm,
-    ChannelsLast,
-    Convolution,
-    ReLU,
-    Residual,
-    Scale,
-    run,
-    window,
-)
+from wlbook.network.layers import run, window
 from wlbook.saliency.explain import each_of
 
 Span = tuple[Int[np.ndarray, " square"], Int[np.ndarray, " square"]]  # along an axis, first and last pixel of each
@@ -45,7 +35,7 @@ def covered(
         the image that belongs to a square's number, counted along rows (one number more covers nothing); what is left
         of the model; how many squares there are.
     """
-    layers = model.layers if isinstance(model, Network) and isinstance(model.layers[0], ChannelsLast) else ()
+    layers = model.layers if isinstance(model, Network) and isinstance(model.layers[0], nn.ChannelsLast) else ()
     many = tuple(pixels // size for pixels in kappa.shape[1:])
     spans = [(size * np.arange(number), size * np.arange(number) + size - 1) for number in many]
     images = jnp.moveaxis(jnp.stack([start, kappa]), 1, -1)  # of the sets of squares covered together, then of none
@@ -81,33 +71,33 @@ def _stages(layers: Sequence[Any]) -> list[list[Any]]:
     for layer in layers:
         if not _sees_its_neighbourhood(layer):
             return stages[:-1]  # the last group has no end
-        if smaller and isinstance(layer, Convolution | Residual):
+        if smaller and isinstance(layer, nn.Convolution | nn.Residual):
             stages.append([])
             smaller = False
         stages[-1].append(layer)
-        smaller |= isinstance(layer, AveragePool) or (isinstance(layer, Convolution) and layer.stride > 1)
+        smaller |= isinstance(layer, nn.AveragePool) or (isinstance(layer, nn.Convolution) and layer.stride > 1)
     return stages[:-1]
 
 
 def _sees_its_neighbourhood(layer: Any) -> bool:
-    if isinstance(layer, Residual):
+    if isinstance(layer, nn.Residual):
         return all(map(_sees_its_neighbourhood, layer.layers))
-    return isinstance(layer, Convolution | AveragePool | ReLU | Affine | BatchNorm | Scale)
+    return isinstance(layer, nn.Convolution | nn.AveragePool | nn.ReLU | nn.Affine | nn.BatchNorm | nn.Scale)
 
 
 def _reach(layers: Sequence[Any], span: Span, pixels: int) -> Span:
     """The pixels behind some layers, along one axis, that each square can change."""
     first, last = span
     for layer in layers:
-        if isinstance(layer, Convolution):
+        if isinstance(layer, nn.Convolution):
             kernel = layer.weight.shape[0]
             out, before = window(pixels, kernel, layer.stride, layer.padding)
             first, last = -((kernel - 1 - before - first) // layer.stride), (last + before) // layer.stride
             first, last, pixels = np.maximum(first, 0), np.minimum(last, out - 1), out
-        elif isinstance(layer, AveragePool):
+        elif isinstance(layer, nn.AveragePool):
             pixels //= layer.size
             first, last = first // layer.size, np.minimum(last // layer.size, pixels - 1)
-        elif isinstance(layer, Residual):
+        elif isinstance(layer, nn.Residual):
             inner = _reach(layer.layers, (first, last), pixels)
             first, last = np.minimum(first, inner[0]), np.maximum(last, inner[1])
     return first, last

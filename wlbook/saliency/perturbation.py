@@ -1,14 +1,18 @@
 """Attribution by changing the map: covering squares of it, and taking its pixels away in the order of a saliency."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from wlbook.saliency.explain import Map, Model, Output, answers, direction, each_of, evaluating, many, start_of
+from wlbook.common import checks
+from wlbook.saliency.explain import Map, Maps, Model, Output, answers, direction, each_of, evaluating, many, start_of
 from wlbook.saliency.occluded import covered
+
+SHARES = (0.01, 0.03, 0.1, 0.3)  # of the pixels, in the order of a saliency
 
 
 @evaluating(lambda shape, size=4, **_: (shape[1] // max(1, size)) * (shape[2] // max(1, size)))
@@ -21,14 +25,9 @@ def occlusion(
     (`wlbook.saliency.occluded`); the answer is that of one square after the other.
 
     Args:
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: one map.
-        output: index of an output, or a direction `[output]`.
+        model, kappa, output: as in `gradients.gradient`.
         size: side of the squares, which tile the map [pixels]; all bins are covered together.
         baseline: what a covered pixel becomes; kappa = 0, the mean of the universe, by default.
-
-    Raises:
-        ValueError: as `gradient`; a size that does not divide the map's sides; a baseline of another shape.
     """
     chosen = direction(model, kappa, output)
     kappa = jnp.asarray(kappa)
@@ -44,11 +43,11 @@ def occlusion(
 
 def deletion(
     model: Model,
-    kappa: Float[Array | np.ndarray, "..."],
-    saliency: Float[Array | np.ndarray, "..."],
+    kappa: Maps,
+    saliency: Maps,
     output: Output,
     *,
-    shares: Sequence[float] | np.ndarray = (0.01, 0.03, 0.1, 0.3),
+    shares: Sequence[float] | np.ndarray = SHARES,
     order: str = "saliency",
     key: Key[Array, ""] | None = None,
 ) -> Float[np.ndarray, "map share"]:
@@ -68,38 +67,31 @@ def deletion(
 
     Returns:
         |output(kappa) - output(what is left)|.
-
-    Raises:
-        ValueError: as `over_maps`; a saliency of another shape; shares out of range; a random order without a key.
     """
-    return _curve(model, kappa, saliency, output, shares, order, key, keep=False)
+    return _curve(model, kappa, saliency, output, shares=shares, order=order, key=key, keep=False)
 
 
-def insertion(
-    model: Model,
-    kappa: Float[Array | np.ndarray, "..."],
-    saliency: Float[Array | np.ndarray, "..."],
-    output: Output,
-    *,
-    shares: Sequence[float] | np.ndarray = (0.01, 0.03, 0.1, 0.3),
-    order: str = "saliency",
-    key: Key[Array, ""] | None = None,
-) -> Float[np.ndarray, "map share"]:
+def insertion(model: Model, kappa: Maps, saliency: Maps, output: Output, **how: Any) -> Float[np.ndarray, "map share"]:
     """How far the output still is when the most relevant pixels alone are shown, and all others are 0.
 
-    Arguments and errors as in `deletion`. A faithful attribution comes down faster than a random order.
+    A faithful attribution comes down faster than a random order.
+
+    Args:
+        model, kappa, saliency, output: as in `deletion`.
+        how: `shares`, `order` and `key` of `deletion`.
 
     Returns:
         |output(kappa) - output(what is shown)|.
     """
-    return _curve(model, kappa, saliency, output, shares, order, key, keep=True)
+    return _curve(model, kappa, saliency, output, keep=True, **how)
 
 
-def _curve(model, kappa, saliency, output, shares, order, key, *, keep: bool) -> np.ndarray:
+def _curve(
+    model, kappa, saliency, output, *, shares: Any = SHARES, order: str = "saliency", key: Any = None, keep: bool
+) -> np.ndarray:
     maps, chosen = many(kappa, model, output)
     saliency, shares = np.asarray(saliency), np.asarray(shares, np.float64)
-    if saliency.shape != maps.shape:
-        raise ValueError(f"saliency has shape {saliency.shape}: must be kappa's, {maps.shape}")
+    checks.same_shape("saliency", saliency, maps.shape, "kappa's")
     if shares.ndim != 1 or not ((shares >= 0) & (shares <= 1)).all():
         raise ValueError(f"shares = {shares.tolist()}: each must be >= 0 and <= 1")
     if order not in ("saliency", "random") or (order == "random") != (key is not None):

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
+from wlbook.common import checks
+from wlbook.saliency.explain import Maps
 from wlbook.statistics.spectra import power_spectrum
 
 
-def extrema(kappa: Float[Array | np.ndarray, "..."], *, kind: str, threshold: float) -> Bool[np.ndarray, "..."]:
+def extrema(kappa: Maps, *, kind: str, threshold: float) -> Bool[np.ndarray, "..."]:
     """Where maps have a maximum above `threshold` ("peaks"), or a minimum below it ("voids").
 
     An extremum stands above, or below, all its 8 neighbours; the outermost pixels have fewer and never count.
@@ -18,12 +20,8 @@ def extrema(kappa: Float[Array | np.ndarray, "..."], *, kind: str, threshold: fl
         kappa: maps [..., bin, y, x].
         kind: "peaks" or "voids".
         threshold: in units of kappa.
-
-    Raises:
-        ValueError: another kind.
     """
-    if kind not in ("peaks", "voids"):
-        raise ValueError(f'kind = "{kind}": must be "peaks" or "voids"')
+    checks.one_of("kind", kind, ("peaks", "voids"))
     maps = np.asarray(kappa) if kind == "peaks" else -np.asarray(kappa)
     ring = np.ones((3, 3), bool)
     ring[1, 1] = False
@@ -33,11 +31,7 @@ def extrema(kappa: Float[Array | np.ndarray, "..."], *, kind: str, threshold: fl
 
 
 def profile(
-    values: Float[Array | np.ndarray, "..."],
-    centres: Bool[np.ndarray, "..."],
-    *,
-    edges: Sequence[float] | np.ndarray,
-    pixel: float,
+    values: Maps, centres: Bool[np.ndarray, "..."], *, edges: Sequence[float] | np.ndarray, pixel: float
 ) -> tuple[Float[np.ndarray, "map radius"], Float[np.ndarray, "map radius"]]:
     """Sums of `values` in rings around centres, and how many pixels went into each: the mean profile is their ratio.
 
@@ -48,17 +42,12 @@ def profile(
         centres: of the same shape.
         edges: of the rings, rising [arcmin]; a ring holds low <= r < high.
         pixel: side of a pixel [arcmin], > 0.
-
-    Raises:
-        ValueError: shapes that differ, edges that do not rise from 0 or more, a pixel that is not positive.
     """
     values, edges = np.asarray(values, np.float64), np.asarray(edges, np.float64)
     if values.ndim != 4 or values.shape != np.shape(centres):
         raise ValueError(f"centres has shape {np.shape(centres)}: must be that of values [map, bin, y, x]")
-    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all() or edges[0] < 0:
-        raise ValueError(f"edges = {edges.tolist()}: must be at least two rising numbers, >= 0 [arcmin]")
-    if not pixel > 0:
-        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
+    checks.rising("edges", edges, 0, "arcmin")
+    checks.positive("pixel", pixel, "arcmin")
     reach = int(edges[-1] / pixel)
     total, pairs = np.zeros((2, len(values), len(edges) - 1))
     y, x = values.shape[-2:]
@@ -75,11 +64,7 @@ def profile(
 
 
 def spectra(
-    saliency: Float[Array | np.ndarray, "..."],
-    kappa: Float[Array | np.ndarray, "..."],
-    *,
-    side: float,
-    ell_edges: Sequence[float] | np.ndarray,
+    saliency: Maps, kappa: Maps, *, side: float, ell_edges: Sequence[float] | np.ndarray
 ) -> tuple[Float[np.ndarray, "map ell"], Float[np.ndarray, "map ell"]]:
     """The power spectrum of an attribution, and its correlation with the map at each scale, averaged over bins.
 
@@ -91,9 +76,6 @@ def spectra(
 
     Returns:
         C_ell of the attribution [sr], and C_ell(saliency, kappa) / sqrt(C_ell(saliency) C_ell(kappa)) from -1 to 1.
-
-    Raises:
-        ValueError: shapes that differ, a saliency that is constant; as `statistics.power_spectrum`.
     """
     saliency, kappa = np.asarray(saliency, np.float64), np.asarray(kappa, np.float64)
     if saliency.ndim != 4 or saliency.shape != kappa.shape:
@@ -110,3 +92,16 @@ def spectra(
         own.append(found[:, 0])
         cross.append(found[:, 1] / np.sqrt(found[:, 0] * found[:, 2]))
     return np.mean(own, axis=0), np.mean(cross, axis=0)
+
+
+def mean_profile(
+    total: Float[np.ndarray, "map radius"], pairs: Float[np.ndarray, "map radius"], draws: Int[np.ndarray, "draw maps"]
+) -> tuple[Float[np.ndarray, " radius"], Float[np.ndarray, " radius"]]:
+    """The mean profile around all centres of all maps, and its bootstrap error over maps.
+
+    Args:
+        total, pairs: from `profile`.
+        draws: which maps each bootstrap draw takes.
+    """
+    drawn = total[draws].sum(axis=1) / pairs[draws].sum(axis=1).clip(1)
+    return total.sum(axis=0) / pairs.sum(axis=0).clip(1), drawn.std(axis=0)

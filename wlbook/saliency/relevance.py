@@ -24,52 +24,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.network.layers import (
-    Affine,
-    AveragePool,
-    Beside,
-    ChannelsLast,
-    Convolution,
-    Dense,
-    First,
-    Flatten,
-    GlobalAverage,
-    ReLU,
-    Residual,
-    Scale,
-    run,
-)
+from wlbook.common import checks
+from wlbook.network import layers as nn
+from wlbook.network.layers import run
 from wlbook.saliency.backprop import is_relu
 from wlbook.saliency.explain import Map, Model, Output, direction
 
-KINDS = ("weights", "average", "pass", "move", "affine", "sum", "row")
-Bounds = tuple[float, float] | None
-
-_KINDS: dict[type, str] = {
-    Convolution: "weights",
-    Dense: "weights",
-    eqx.nn.Conv: "weights",
-    eqx.nn.Linear: "weights",
-    AveragePool: "average",
-    GlobalAverage: "average",
-    eqx.nn.AvgPool1d: "average",
-    eqx.nn.AvgPool2d: "average",
-    eqx.nn.AvgPool3d: "average",
-    ReLU: "pass",
-    Scale: "pass",
-    eqx.nn.Identity: "pass",
-    eqx.nn.Dropout: "pass",
-    ChannelsLast: "move",
-    Flatten: "move",
-    First: "move",
-    eqx.nn.MaxPool1d: "move",
-    eqx.nn.MaxPool2d: "move",
-    eqx.nn.MaxPool3d: "move",
-    Affine: "affine",
-    Residual: "sum",
-    Beside: "row",
+_KINDS = {
+    "weights": (nn.Convolution, nn.Dense, eqx.nn.Conv, eqx.nn.Linear),
+    "average": (nn.AveragePool, nn.GlobalAverage, eqx.nn.AvgPool1d, eqx.nn.AvgPool2d, eqx.nn.AvgPool3d),
+    "pass": (nn.ReLU, nn.Scale, eqx.nn.Identity, eqx.nn.Dropout),
+    "move": (nn.ChannelsLast, nn.Flatten, nn.First, eqx.nn.MaxPool1d, eqx.nn.MaxPool2d, eqx.nn.MaxPool3d),
+    "affine": (nn.Affine,),
+    "sum": (nn.Residual,),
+    "row": (nn.Beside,),
 }
+_KIND_OF: dict[type, str] = {layer: kind for kind, layers in _KINDS.items() for layer in layers}
 _MOVES = (jnp.ravel, jnp.squeeze, jnp.transpose)
+Bounds = tuple[float, float] | None
 
 
 def register(layer: type, kind: str) -> None:
@@ -78,13 +50,9 @@ def register(layer: type, kind: str) -> None:
     Args:
         layer: the class. With "weights" and "average" it must be linear in its input but for a field `bias`.
         kind: what it does to relevance, see the table of this module.
-
-    Raises:
-        ValueError: no such kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f'kind = "{kind}": must be one of {", ".join(KINDS)}')
-    _KINDS[layer] = kind
+    checks.one_of("kind", kind, _KINDS)
+    _KIND_OF[layer] = kind
 
 
 def lrp(
@@ -124,20 +92,16 @@ def lrp(
         Relevance of each pixel, in the output's unit.
 
     Raises:
-        ValueError: as `gradient`; a layer without a rule; an argument out of range.
+        ValueError: a layer without a rule, or an argument out of range.
     """
-    if rule not in ("epsilon", "alpha-beta"):
-        raise ValueError(f'rule = "{rule}": must be "epsilon" or "alpha-beta"')
-    if first not in ("same", "w2", "zB"):
-        raise ValueError(f'first = "{first}": must be "same", "w2" or "zB"')
-    if not epsilon >= 0:
-        raise ValueError(f"epsilon = {epsilon}: must be >= 0")
-    if not alpha >= 1:
-        raise ValueError(f"alpha = {alpha}: must be >= 1")
-    if (first == "zB") != (bounds is not None):
-        raise ValueError(f'bounds = {bounds}: must be given with first = "zB", and only then')
-    if bounds is not None and not bounds[0] <= 0 <= bounds[1] != bounds[0]:
-        raise ValueError(f"bounds = {bounds}: must be low <= 0 <= high, low < high")
+    checks.one_of("rule", rule, ("epsilon", "alpha-beta"))
+    checks.one_of("first", first, ("same", "w2", "zB"))
+    checks.at_least("epsilon", epsilon, 0)
+    checks.at_least("alpha", alpha, 1)
+    given = bounds is not None
+    checks.require((first == "zB") == given, "bounds", bounds, 'given with first = "zB", and only then')
+    if bounds is not None:
+        checks.require(bounds[0] <= 0 <= bounds[1] != bounds[0], "bounds", bounds, "low <= 0 <= high, low < high")
     layers = walk(model)
     chosen = direction(model, kappa, output)
     kappa = jnp.asarray(kappa)
@@ -155,9 +119,6 @@ def deep_taylor(model: Model, kappa: Map, output: Output, *, bounds: Bounds = No
     Args:
         model, kappa, output: as in `lrp`.
         bounds: lowest and highest possible kappa.
-
-    Raises:
-        ValueError: as `lrp`.
     """
     first = "w2" if bounds is None else "zB"
     return lrp(model, kappa, output, rule="alpha-beta", first=first, alpha=1.0, bounds=bounds)
@@ -174,7 +135,7 @@ def walk(model: Any) -> list[Any]:
         kind_of(layer)
     joined: list[Any] = []
     for layer in layers:
-        if joined and kind_of(layer) == "affine" and isinstance(joined[-1], Convolution):
+        if joined and kind_of(layer) == "affine" and isinstance(joined[-1], nn.Convolution):
             joined[-1] = _join(joined[-1], layer)
         else:
             joined.append(layer)
@@ -192,8 +153,8 @@ def kind_of(layer: Any) -> str:
     if isinstance(layer, eqx.nn.Lambda) and layer.fn in _MOVES:
         return "move"
     for parent in type(layer).__mro__:
-        if parent in _KINDS:
-            return _KINDS[parent]
+        if parent in _KIND_OF:
+            return _KIND_OF[parent]
     name = getattr(getattr(layer, "fn", None), "__name__", type(layer).__name__)
     raise ValueError(f"layer {name}: relevance has no rule for it; saliency.register gives its class one")
 
@@ -286,7 +247,7 @@ class _Rules(eqx.Module):
         if self.rule == "epsilon":
             whole, transposed = jax.vjp(layer, image)
             return image * transposed(relevance / self._stable(whole))[0]
-        bare = without_bias(layer)
+        bare = without_biases(layer)
         positive, negative = jnp.maximum(image, 0), jnp.minimum(image, 0)
         more, less = _weights(bare, lambda w: jnp.maximum(w, 0)), _weights(bare, lambda w: jnp.minimum(w, 0))
         if kind_of(layer) == "average":
@@ -302,7 +263,7 @@ class _Rules(eqx.Module):
         return positive * of_positive + negative * of_negative
 
     def _w2(self, layer: Any, image: Array, relevance: Array, *_: Any) -> Array:
-        squared = _weights(without_bias(layer), jnp.square)
+        squared = _weights(without_biases(layer), jnp.square)
         whole, transposed = jax.vjp(squared, jnp.ones_like(image))
         return transposed(relevance / jnp.where(whole == 0, 1.0, whole))[0]
 
@@ -310,25 +271,22 @@ class _Rules(eqx.Module):
         assert self.bounds is not None
         ends = [run(before, jnp.full_like(kappa, end)) for end in self.bounds]
         low, high = jnp.minimum(*ends), jnp.maximum(*ends)
-        bare = without_bias(layer)
+        bare = without_biases(layer)
         more, less = _weights(bare, lambda w: jnp.maximum(w, 0)), _weights(bare, lambda w: jnp.minimum(w, 0))
-        (own, of_own), (of_low, low_back), (of_high, high_back) = (
-            jax.vjp(bare, image),
-            jax.vjp(more, low),
-            jax.vjp(less, high),
-        )
+        (own, of_own), (of_low, low_back) = jax.vjp(bare, image), jax.vjp(more, low)
+        of_high, high_back = jax.vjp(less, high)
         share = relevance / self._stable(own - of_low - of_high)
         return image * of_own(share)[0] - low * low_back(share)[0] - high * high_back(share)[0]
 
 
-def without_bias(layer: Any) -> Any:
-    """A layer or model with zeros for every field `bias`."""
+def without_biases(model: Any) -> Any:
+    """A model or layer with all its biases zero, those of frozen batch statistics included: relevance is conserved."""
 
     def zero(path: Any, leaf: Any) -> Any:
         named = path and getattr(path[-1], "name", None) == "bias"
         return jnp.zeros_like(leaf) if named and eqx.is_inexact_array(leaf) else leaf
 
-    return jax.tree_util.tree_map_with_path(zero, layer)
+    return jax.tree_util.tree_map_with_path(zero, model)
 
 
 def _weights(layer: Any, change: Any) -> Any:

@@ -1,7 +1,7 @@
 """Lie detectors: what an attribution must do if it tells what the network has learnt."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -12,10 +12,10 @@ import xarray as xr
 from jaxtyping import Array, Float, Key
 from scipy import stats
 
-from wlbook.common import random
+from wlbook.common import checks, random
 from wlbook.network.layers import ChannelsLast, Dense, Flatten, Layers, ReLU, run
-from wlbook.saliency.explain import Map, Model, Output, answers, direction, many, over_maps
-from wlbook.saliency.relevance import walk, without_bias
+from wlbook.saliency.explain import Map, Maps, Model, Output, answers, direction, many, over_maps
+from wlbook.saliency.relevance import walk
 
 PARAMETERS = ("omega_m", "sigma_8")
 
@@ -29,56 +29,14 @@ def randomized(model: eqx.Module, depth: int, *, key: Key[Array, ""]) -> eqx.Mod
         model: any Equinox model.
         depth: 0 <= depth <= number of layers.
         key: of the new weights; those of one layer are the same at every depth.
-
-    Raises:
-        ValueError: a depth out of range.
     """
     leaves, structure = jax.tree.flatten(model)
     places = [i for i, leaf in enumerate(leaves) if eqx.is_inexact_array(leaf) and leaf.ndim >= 2]
-    if not 0 <= depth <= len(places):
-        raise ValueError(f"depth = {depth}: must be 0 <= depth <= {len(places)}, the model's layers with weights")
+    allowed = f"0 <= depth <= {len(places)}, the model's layers with weights"
+    checks.require(0 <= depth <= len(places), "depth", depth, allowed)
     for i in places[len(places) - depth :]:
         leaves[i] = leaves[i].std() * random.normal(jax.random.fold_in(key, i), leaves[i].shape)
     return jax.tree.unflatten(structure, leaves)
-
-
-def cascade(
-    method: Callable[..., Array],
-    model: eqx.Module,
-    kappa: Float[Array | np.ndarray, "map bin y x"],
-    output: Output,
-    *,
-    depths: Sequence[int],
-    key: Key[Array, ""],
-    **options: Any,
-) -> Float[np.ndarray, "depth map"]:
-    """The lie detector: how much an attribution map stays the same while the network is destroyed from the top.
-
-    A method that tells what the network has learnt must give other maps for a network that has learnt nothing
-    (Adebayo et al. 2018).
-
-    Args:
-        method: a function of this module.
-        model: an Equinox model.
-        kappa: maps.
-        output: index of an output, or a direction `[output]`.
-        depths: how many of the last layers to draw anew.
-        key: of the new weights.
-        options: further arguments of `over_maps`.
-
-    Returns:
-        Spearman's rank correlation of |saliency| before and after, for each depth and map.
-
-    Raises:
-        ValueError: as `over_maps` and `randomized`.
-    """
-    intact: Any = model  # a module is callable when its class is
-    before = over_maps(method, intact, kappa, output, **options)
-    rows = []
-    for depth in depths:
-        destroyed: Any = randomized(model, depth, key=key)
-        rows.append(rank_correlation(np.abs(before), np.abs(over_maps(method, destroyed, kappa, output, **options))))
-    return np.stack(rows)
 
 
 def rank_correlation(
@@ -92,12 +50,7 @@ def rank_correlation(
 
 
 def completeness(
-    saliency: Float[Array | np.ndarray, "..."],
-    model: Model,
-    kappa: Float[Array | np.ndarray, "..."],
-    output: Output,
-    *,
-    baseline: Map | None = None,
+    saliency: Maps, model: Model, kappa: Maps, output: Output, *, baseline: Map | None = None
 ) -> Float[np.ndarray, " map"]:
     """What share of the output's rise above the baseline an attribution accounts for; 1 is complete.
 
@@ -107,14 +60,10 @@ def completeness(
         kappa: the maps, of the same shape.
         output: index of an output, or a direction `[output]`.
         baseline: where nothing is to be explained; kappa = 0 by default.
-
-    Raises:
-        ValueError: as `over_maps`; saliency of another shape.
     """
     maps, chosen = many(kappa, model, output)
     saliency = np.asarray(saliency, np.float64)
-    if saliency.shape != maps.shape:
-        raise ValueError(f"saliency has shape {saliency.shape}: must be kappa's, {maps.shape}")
+    checks.same_shape("saliency", saliency, maps.shape, "kappa's")
     start = np.zeros_like(maps[:1]) if baseline is None else np.asarray(baseline, np.float32)[None]
     rise = np.asarray(answers(model, maps, chosen)) - np.asarray(answers(model, start, chosen))
     return saliency.sum(axis=(1, 2, 3)) / rise
@@ -126,11 +75,6 @@ def explained(model: Any, kappa: Map, output: Output) -> Float[Array, ""]:
     For an `Estimator` that is the departure from the mean of the targets. Relevance that is conserved sums to it.
     """
     return direction(model, kappa, output) @ run(walk(model), jnp.asarray(kappa))
-
-
-def without_biases(model: Any) -> Any:
-    """The model with all its biases zero, those of frozen batch statistics included: relevance is conserved in it."""
-    return without_bias(model)
 
 
 class _Pair(eqx.Module):

@@ -8,16 +8,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import ndimage
 
-from wlbook.saliency.explain import Map, Model, Output, each_of, evaluating, scalar, start_of
+from wlbook.common import checks
+from wlbook.saliency.explain import Map, Maps, Model, Output, each_of, evaluating, scalar, start_of
 
 MOST = 10  # groups whose Shapley values take no more than 1,024 evaluations
 
 Groups = Int[Array | np.ndarray, "bin y x"]
 
 
-def regions(
-    kappa: Float[Array | np.ndarray, "..."], *, low: float, high: float
-) -> tuple[Int[np.ndarray, "..."], Int[np.ndarray, "..."]]:
+def regions(kappa: Maps, *, low: float, high: float) -> tuple[Int[np.ndarray, "..."], Int[np.ndarray, "..."]]:
     """The connected regions of maps: voids below `low`, peaks above `high`, and all the rest as one.
 
     Pixels that touch at an edge or a corner belong together; bins do not touch.
@@ -29,9 +28,6 @@ def regions(
     Returns:
         The region of each pixel, counted from 0 in each map: the rest, then the peaks, then the voids; and the kind
         of each pixel: 0 for the rest, 1 for peaks, 2 for voids. Both have the shape of kappa.
-
-    Raises:
-        ValueError: thresholds the wrong way round.
     """
     if not low < high:
         raise ValueError(f"low = {low}, high = {high}: must be low < high")
@@ -56,15 +52,10 @@ def occlude_groups(
     """How much the output falls when a group of pixels is covered, shared evenly by its pixels.
 
     Args:
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: one map.
-        output: index of an output, or a direction `[output]`.
+        model, kappa, output: as in `gradients.gradient`.
         groups: the group of each pixel, from 0, such as those of `regions`.
         number: how many groups; more than the map has do no harm.
         baseline: what a covered pixel becomes; kappa = 0, the mean of the universe, by default.
-
-    Raises:
-        ValueError: as `gradient`; groups or a baseline of another shape.
     """
     explained, kappa, start, groups = _asked(model, kappa, output, groups, number, baseline)
     whole = explained(kappa)
@@ -84,12 +75,9 @@ def shapley(
     Args:
         model, kappa, output, groups, baseline: as in `occlude_groups`.
         number: how many groups, <= 10.
-
-    Raises:
-        ValueError: as `occlude_groups`; too many groups.
     """
-    if number > MOST:
-        raise ValueError(f"number = {number}: must be <= {MOST}, Shapley values of n groups take 2^n evaluations")
+    enough = f"<= {MOST}, Shapley values of n groups take 2^n evaluations"
+    checks.require(number <= MOST, "number", number, enough)
     explained, kappa, start, groups = _asked(model, kappa, output, groups, number, baseline)
     shown = np.array(list(itertools.product((False, True), repeat=number)))  # [coalition, group]
     members = jnp.asarray(shown)
@@ -104,14 +92,9 @@ def shapley(
 def group_totals(
     saliency: Float[Array | np.ndarray, "*batch bin y x"], groups: Int[Array | np.ndarray, "..."], number: int
 ) -> Float[np.ndarray, "*batch group"]:
-    """The sum of an attribution over each group of each map.
-
-    Raises:
-        ValueError: groups of another shape.
-    """
+    """The sum of an attribution over each group of each map."""
     saliency, groups = np.asarray(saliency, np.float64), np.asarray(groups)
-    if saliency.shape != groups.shape:
-        raise ValueError(f"groups has shape {groups.shape}: must be the saliency's, {saliency.shape}")
+    checks.same_shape("groups", groups, saliency.shape, "the saliency's")
     sums = [np.where(groups == one, saliency, 0.0).sum(axis=(-3, -2, -1)) for one in range(number)]
     return np.stack(sums, axis=-1)
 
@@ -119,10 +102,8 @@ def group_totals(
 def _asked(model, kappa, output, groups, number: int, baseline):
     explained = scalar(model, kappa, output)
     kappa = jnp.asarray(kappa)
-    if np.shape(groups) != kappa.shape:
-        raise ValueError(f"groups has shape {np.shape(groups)}: must be the map's, {kappa.shape}")
-    if number < 1:
-        raise ValueError(f"number = {number}: must be >= 1")
+    checks.same_shape("groups", groups, kappa.shape, "the map's")
+    checks.at_least("number", number, 1)
     return explained, kappa, start_of(kappa, baseline), jnp.asarray(groups)
 
 

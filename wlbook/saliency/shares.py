@@ -2,15 +2,17 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
+
+from wlbook.common import checks
+from wlbook.saliency.explain import Maps
 
 
 def attribution_share(
-    saliency: Float[Array | np.ndarray, "..."],
-    kappa: Float[Array | np.ndarray, "..."],
-    edges: Sequence[float] | np.ndarray,
+    saliency: Maps, kappa: Maps, edges: Sequence[float] | np.ndarray
 ) -> tuple[Float[np.ndarray, "*batch k"], Float[np.ndarray, "*batch k"]]:
     """Share of squared saliency, and share of pixels, by kappa.
 
@@ -24,15 +26,10 @@ def attribution_share(
 
     Returns:
         Both shares for each map, [..., k].
-
-    Raises:
-        ValueError: shapes that differ, edges that do not rise, a map whose saliency is zero or not finite.
     """
     saliency, kappa, edges = np.asarray(saliency, np.float64), np.asarray(kappa), np.asarray(edges, np.float64)
-    if saliency.shape != kappa.shape:
-        raise ValueError(f"saliency has shape {saliency.shape}: must be kappa's, {kappa.shape}")
-    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
-        raise ValueError(f"edges = {edges.tolist()}: must be at least two rising numbers")
+    checks.same_shape("saliency", saliency, kappa.shape, "kappa's")
+    checks.rising("edges", edges)
     squared = saliency**2
     whole = squared.sum(axis=(-3, -2, -1))
     if not (np.isfinite(whole) & (whole > 0)).all():
@@ -61,3 +58,93 @@ def shares_with_errors(
     if len(shares) > 1:
         over_seeds = shares.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(len(shares))
     return shares.mean(axis=(0, 1)), shares.mean(axis=0)[draws].mean(axis=1).std(axis=0), over_seeds
+
+
+class Shares(NamedTuple):
+    """Shares by kappa of what several networks attribute, with their errors, each [k].
+
+    Attributes:
+        pixels: share of pixels.
+        share: of squared saliency, mean over networks and maps.
+        over_maps: its standard error over maps.
+        over_seeds: its standard error over trainings.
+    """
+
+    pixels: Float[np.ndarray, " k"]
+    share: Float[np.ndarray, " k"]
+    over_maps: Float[np.ndarray, " k"]
+    over_seeds: Float[np.ndarray, " k"]
+
+    @property
+    def error(self) -> Float[np.ndarray, " k"]:
+        """Both errors of the share together."""
+        return np.hypot(self.over_maps, self.over_seeds)
+
+
+def measured_shares(
+    saliency: Float[np.ndarray, "seed map bin y x"],
+    kappa: Float[np.ndarray, "map bin y x"],
+    edges: Sequence[float] | np.ndarray,
+    *,
+    draws: Int[np.ndarray, "draw maps"],
+    scatter: Float[np.ndarray, " k"] | None = None,
+) -> Shares:
+    """`attribution_share` over networks and maps, with errors.
+
+    Args:
+        saliency: of each network for each map.
+        kappa: the maps.
+        edges: as in `attribution_share`.
+        draws: which maps each bootstrap draw takes, at least as many as there are; they are taken modulo their number.
+        scatter: standard deviation between trainings [k], which stands for the error over them if there is one network.
+    """
+    found = [attribution_share(one, kappa, edges) for one in saliency]
+    number = len(kappa)
+    share, over_maps, over_seeds = shares_with_errors(np.stack([one for one, _ in found]), draws[:, :number] % number)
+    if scatter is not None and len(saliency) == 1:
+        over_seeds = scatter
+    return Shares(found[0][1].mean(axis=0), share, over_maps, over_seeds)
+
+
+def seed_scatter(
+    one: Float[np.ndarray, "map bin y x"],
+    two: Float[np.ndarray, "map bin y x"],
+    kappa: Float[np.ndarray, "map bin y x"],
+    edges: Sequence[float] | np.ndarray,
+) -> Float[np.ndarray, " k"]:
+    """Standard deviation of the shares between trainings, from two networks: their difference over sqrt 2.
+
+    Args:
+        one, two: what two networks that differ in their seed attribute to the same maps.
+        kappa: the maps.
+        edges: as in `attribution_share`.
+    """
+    first, second = (attribution_share(each, kappa, edges)[0].mean(axis=0) for each in (one, two))
+    return np.abs(first - second) / np.sqrt(2)
+
+
+class JointShare(NamedTuple):
+    """One share in one range of kappa for two outputs.
+
+    Attributes:
+        each: the share of either output.
+        mean: of both.
+        error: of the mean: maps, trainings, and half the difference of both outputs.
+        terms: the larger of both outputs' errors over maps, and over trainings.
+        pixels: share of pixels.
+    """
+
+    each: tuple[float, float]
+    mean: float
+    error: float
+    terms: tuple[float, float]
+    pixels: float
+
+
+def joint_share(first: Shares, second: Shares) -> JointShare:
+    """One share with one error for two outputs, each measured in a single range of kappa."""
+    each = float(first.share[0]), float(second.share[0])
+    terms = max(float(first.over_maps[0]), float(second.over_maps[0]))
+    terms = terms, max(float(first.over_seeds[0]), float(second.over_seeds[0]))
+    error = float(np.linalg.norm([*terms, (each[0] - each[1]) / 2]))
+    return JointShare(each, float(np.mean(each)), error, terms, float(first.pixels[0]))

@@ -1,6 +1,8 @@
+from .boxes import Box as Box
+from .boxes import Universe as Universe
 from .boxes import simulate_box as simulate_box
-from .boxes import specifications as specifications
 from .boxes import trusted_ell as trusted_ell
+from .boxes import universes as universes
 from .cosmology import FIDUCIAL as FIDUCIAL
 from .cosmology import Cosmology as Cosmology
 from .dataset import independent as independent
@@ -8,8 +10,10 @@ from .dataset import select as select
 from .fits_maps import from_fits as from_fits
 from .fits_maps import to_fits as to_fits
 from .sources import Sources as Sources
+from .survey import Survey as Survey
 from .survey import add_shape_noise as add_shape_noise
 from .survey import mask as mask
+from .survey import observe as observe
 from .survey import random_holes as random_holes
 from .survey import read_mask as read_mask
 from .survey import shape_noise_sigma as shape_noise_sigma

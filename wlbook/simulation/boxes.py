@@ -1,5 +1,6 @@
 """Boxes of particles: which ones a run needs, and the maps that one of them gives."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,136 +8,141 @@ import xarray as xr
 
 from wlbook.common import random
 from wlbook.simulation import cosmology, lens_planes, lensing
-from wlbook.simulation import sources as galaxies
 from wlbook.simulation.cosmology import CENTRES, SECOND, Cosmology
 from wlbook.simulation.dataset import SPLITS
+from wlbook.simulation.sources import Sources, at
 
 _BOXES = 100_000  # seeds reserved for the boxes of one split
 
 
-def specifications(
-    *,
-    n_models: int,
-    n_maps: int,
-    n_fiducial: int,
-    side: float,
-    pixels: int,
-    box: float,
-    particles: int,
-    steps: int,
-    source_redshift: float | list[float],
-    seed: int,
-    sources: str = "plane",
-    method: str = "multi-plane",
-    a_ia: float = 0.0,
-    eta: float = 0.0,
-    design: str = "paper-a",
-    n_second: int = 0,
-) -> list[dict[str, Any]]:
-    """What to simulate: the arguments of `simulate_box`, one entry a box.
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """How a box is simulated and looked through, in whatever universe.
+
+    Attributes:
+        side: of a map [deg], > 0.
+        pixels: per side of a map, >= 8.
+        n_maps: maps from the box, >= 1.
+        box: side of the box [Mpc/h], > 0, wider than the field at the source.
+        particles: per side of the box, >= 16 and even.
+        steps: of the simulation, >= 6.
+        sources: the galaxies of each bin. Rounded, so that what is stored is the same on every processor.
+        method: of `lensing.convergence`: "multi-plane" or "born".
+        a_ia, eta: of intrinsic alignments, as in `lensing.nla_factor`.
+        planes_per_step: 1, or how many times thinner to make the planes.
+
+    Raises:
+        ValueError: naming the attribute that is out of range.
+    """
+
+    side: float = 3.5
+    pixels: int = 64
+    n_maps: int = 64
+    box: float = 240.0
+    particles: int = 64
+    steps: int = 12
+    sources: Sources = dataclasses.field(default_factory=lambda: at(1.0))
+    method: str = "multi-plane"
+    a_ia: float = 0.0
+    eta: float = 0.0
+    planes_per_step: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (("pixels", 8), ("n_maps", 1), ("particles", 16), ("steps", 6), ("planes_per_step", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} = {getattr(self, name)}: must be >= {least}")
+        if self.particles % 2:
+            raise ValueError(f"particles = {self.particles}: must be even")
+        for name, unit in (("side", "deg"), ("box", "Mpc/h")):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: must be > 0 [{unit}]")
+        if self.method not in ("multi-plane", "born"):
+            raise ValueError(f'method = {self.method!r}: must be one of "multi-plane", "born"')
+        for name in ("side", "box", "a_ia", "eta"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        rounded = Sources(self.sources.redshift.round(6), self.sources.share.round(8))
+        object.__setattr__(self, "sources", rounded)
+
+    @property
+    def pixel(self) -> float:
+        """Pixel side [arcmin]."""
+        return self.side * 60 / self.pixels
+
+    @property
+    def galaxies(self) -> Sources:
+        """The sources, with shares that sum to 1."""
+        share = self.sources.share
+        return Sources(self.sources.redshift, share / share.sum(axis=1, keepdims=True))
+
+    def check_width(self, cosmo: Cosmology) -> None:
+        """Raise ValueError if the field is wider than the box somewhere on its way in this universe."""
+        lensing.fits_in_box(self.side, float(self.sources.distances(cosmo).max()), self.box)
+
+
+@dataclasses.dataclass(frozen=True)
+class Universe:
+    """Where a box lies: its parameters, its place in the design, and its initial conditions.
+
+    Attributes:
+        omega_m, sigma_8: the cosmology.
+        model: index in the design; -1 for the fiducial, -2 for the second universe that paper A tests on.
+        split: "train", "test" or "fiducial".
+        seed: of the initial conditions and of the recycling.
+    """
+
+    omega_m: float
+    sigma_8: float
+    model: int
+    split: str
+    seed: int
+
+
+def universes(
+    box: Box, *, n_models: int, n_fiducial: int, seed: int, design: str = "paper-a", n_second: int = 0
+) -> list[Universe]:
+    """All universes that a run simulates `box` in.
 
     Every model of the design has two boxes, one to train on and one to test on; the fiducial model has `n_fiducial`
     more, the observed sky. All differ in their initial conditions.
 
     Args:
+        box: the field must fit into it in all of them.
         n_models: models of the design, >= 1; a larger design holds every smaller one.
-        n_maps: maps from each box, >= 1.
         n_fiducial: boxes at the fiducial, >= 1.
-        side: of a map [deg], > 0.
-        pixels: per side of a map, >= 8.
-        box: side of a box [Mpc/h], > 0, wider than the field at the source.
-        particles: per side of a box, >= 16 and even.
-        steps: of a simulation, >= 6.
-        source_redshift: of the sources, > 0; a list has one entry a bin.
         seed: of everything, >= 0 and < 2000.
-        sources: "plane", "stage-iii" or a file, as in `sources.named`.
-        method: of `lensing.convergence`: "multi-plane" or "born".
-        a_ia, eta: of intrinsic alignments, as in `lensing.nla_factor`.
         design: whose plane of models: a name of `cosmology.CENTRES`.
         n_second: boxes of the second universe that paper A tests on, >= 0; they are of split "test", model -2.
 
     Raises:
         ValueError: naming the argument that is out of range.
     """
-    counts = {"n_models": (n_models, 1), "n_maps": (n_maps, 1), "n_fiducial": (n_fiducial, 1), "pixels": (pixels, 8)}
-    counts |= {"particles": (particles, 16), "steps": (steps, 6), "n_second": (n_second, 0)}
-    for name, (value, least) in counts.items():
+    for name, value, least in (("n_models", n_models, 1), ("n_fiducial", n_fiducial, 1), ("n_second", n_second, 0)):
         if value < least:
             raise ValueError(f"{name} = {value}: must be >= {least}")
     if max(n_models, n_fiducial, n_second) > _BOXES // 2:
         raise ValueError(f"n_models = {n_models}, n_fiducial = {n_fiducial}: must be <= {_BOXES // 2}")
-    if particles % 2:
-        raise ValueError(f"particles = {particles}: must be even")
-    for name, value in (("side", side), ("box", box)):
-        if not value > 0:
-            raise ValueError(f"{name} = {value}: must be > 0 [{'deg' if name == 'side' else 'Mpc/h'}]")
     if not 0 <= seed < 2000:
         raise ValueError(f"seed = {seed}: must be >= 0 and < 2000")
-    if method not in ("multi-plane", "born"):
-        raise ValueError(f'method = {method!r}: must be one of "multi-plane", "born"')
     if design not in CENTRES:
         raise ValueError(f"design = {design!r}: must be one of {', '.join(CENTRES)}")
-    bins = galaxies.named(sources, source_redshift)
     centre = CENTRES[design]
-    models = cosmology.design(n_models, centre=centre)
     # Distances grow as omega_m falls: if the field fits there, it fits everywhere.
-    widest = min(cosmology.DESIGN_RANGE[0][0], centre[0])
-    lensing.fits_in_box(side, float(bins.distances(Cosmology(widest, 0.8)).max()), box)
+    box.check_width(Cosmology(min(cosmology.DESIGN_RANGE[0][0], centre[0]), 0.8))
 
-    common = {"n_maps": n_maps, "side": float(side), "pixels": pixels, "box": float(box), "particles": particles}
-    common |= {"steps": steps, "source_redshift": bins.redshift.round(6).tolist(), "source_share": None}
-    common |= {"method": method, "a_ia": float(a_ia), "eta": float(eta)}
-    if not np.array_equal(bins.share, np.eye(len(bins.redshift))):
-        common["source_share"] = bins.share.round(8).tolist()
-    boxes = [
-        {"omega_m": float(omega_m), "sigma_8": float(sigma_8), "model": model, "split": split, "index": model}
-        for split in ("train", "test")
-        for model, (omega_m, sigma_8) in enumerate(models)
+    def of(parameters: Any, model: int, split: str, index: int) -> Universe:
+        number = (seed * 10 + SPLITS.index(split)) * _BOXES + index
+        return Universe(float(parameters[0]), float(parameters[1]), model, split, number)
+
+    models = list(enumerate(cosmology.design(n_models, centre=centre)))
+    return [
+        *(of(parameters, model, split, model) for split in ("train", "test") for model, parameters in models),
+        *(of(centre, -1, "fiducial", i) for i in range(n_fiducial)),
+        *(of(SECOND, -2, "test", _BOXES // 2 + i) for i in range(n_second)),
     ]
-    for universe, split, model, count, first in (
-        (centre, "fiducial", -1, n_fiducial, 0),
-        (SECOND, "test", -2, n_second, _BOXES // 2),
-    ):
-        one = {"omega_m": universe[0], "sigma_8": universe[1], "model": model, "split": split}
-        boxes += [one | {"index": first + i} for i in range(count)]
-    return [one | {"seed": _box_seed(seed, one["split"], one.pop("index"))} | common for one in boxes]
 
 
-def _box_seed(seed: int, split: str, index: int) -> int:
-    return (seed * 10 + SPLITS.index(split)) * _BOXES + index
-
-
-def simulate_box(
-    *,
-    omega_m: float,
-    sigma_8: float,
-    model: int,
-    split: str,
-    seed: int,
-    n_maps: int,
-    side: float,
-    pixels: int,
-    box: float,
-    particles: int,
-    steps: int,
-    source_redshift: float | list[float],
-    source_share: list[list[float]] | None = None,
-    method: str = "multi-plane",
-    a_ia: float = 0.0,
-    eta: float = 0.0,
-    planes_per_step: int = 1,
-) -> xr.Dataset:
+def simulate_box(box: Box, universe: Universe) -> xr.Dataset:
     """Simulate one box and look through it `n_maps` times: noiseless, unsmoothed kappa.
-
-    Args:
-        omega_m, sigma_8: the universe.
-        model: its index in the design, -1 for the fiducial.
-        split: "train", "test" or "fiducial".
-        seed: of the initial conditions and of the recycling.
-        n_maps, side, pixels, box, particles, steps, method, a_ia, eta: as in `specifications`.
-        source_redshift: of the sources; one entry a bin, unless `source_share` is given.
-        source_share: of each bin's galaxies at each redshift [bin][redshift].
-        planes_per_step: 1, or how many times thinner to make the planes.
 
     Returns:
         Dataset with kappa float32 (map, bin, y, x), omega_m, sigma_8, model, seed and split (map).
@@ -144,61 +150,52 @@ def simulate_box(
     Raises:
         ValueError: naming the argument that is out of range.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split = {split!r}: must be one of {', '.join(SPLITS)}")
-    bins = _bins(source_redshift, source_share)
-    cosmo = Cosmology(omega_m, sigma_8)
-    deepest = float(bins.redshift.max())
-    lensing.fits_in_box(side, float(bins.distances(cosmo).max()), box)
+    if universe.split not in SPLITS:
+        raise ValueError(f"split = {universe.split!r}: must be one of {', '.join(SPLITS)}")
+    cosmo, bins = Cosmology(universe.omega_m, universe.sigma_8), box.galaxies
+    box.check_width(cosmo)
     planes = lens_planes.lens_planes(
         cosmo,
-        box=box,
-        particles=particles,
-        steps=steps,
-        source_redshift=deepest,
-        seed=seed,
-        planes_per_step=planes_per_step,
+        box=box.box,
+        particles=box.particles,
+        steps=box.steps,
+        source_redshift=float(bins.redshift.max()),
+        seed=universe.seed,
+        planes_per_step=box.planes_per_step,
     )
     kappa = lensing.convergence(
         planes,
         bins,
-        side=side,
-        pixels=pixels,
-        n_maps=n_maps,
-        method=method,
-        a_ia=a_ia,
-        eta=eta,
-        key=random.key(seed, "recycling"),
+        side=box.side,
+        pixels=box.pixels,
+        n_maps=box.n_maps,
+        method=box.method,
+        a_ia=box.a_ia,
+        eta=box.eta,
+        key=random.key(universe.seed, "recycling"),
     )
     per_map = {
-        "omega_m": np.float64(omega_m),
-        "sigma_8": np.float64(sigma_8),
-        "model": np.int32(model),
-        "seed": np.int64(seed),
-        "split": np.int8(SPLITS.index(split)),
+        "omega_m": np.float64(universe.omega_m),
+        "sigma_8": np.float64(universe.sigma_8),
+        "model": np.int32(universe.model),
+        "seed": np.int64(universe.seed),
+        "split": np.int8(SPLITS.index(universe.split)),
     }
-    variables = {name: ("map", np.full(n_maps, value)) for name, value in per_map.items()}
+    variables = {name: ("map", np.full(box.n_maps, value)) for name, value in per_map.items()}
     data = xr.Dataset({"kappa": (("map", "bin", "y", "x"), np.asarray(kappa)), **variables})
     data["split"].attrs = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
     data["kappa"].attrs = {"long_name": "convergence, noiseless and unsmoothed", "units": "1"}
     data.attrs = {
-        "side": float(side),
-        "pixel": side * 60 / pixels,
+        "side": box.side,
+        "pixel": box.pixel,
         "source_redshift": bins.mean().round(4).tolist(),
-        "box": float(box),
-        "particles": particles,
-        "mesh": 2 * particles,
-        "steps": steps,
-        "trusted_ell": trusted_ell(box=box, particles=particles, source_redshift=bins.mean().tolist()),
+        "box": box.box,
+        "particles": box.particles,
+        "mesh": 2 * box.particles,
+        "steps": box.steps,
+        "trusted_ell": trusted_ell(box=box.box, particles=box.particles, source_redshift=bins.mean().tolist()),
     }
     return data
-
-
-def _bins(redshift: float | list[float], share: list[list[float]] | None) -> galaxies.Sources:
-    if share is None:
-        return galaxies.at(redshift)
-    table = np.array(share, np.float64)
-    return galaxies.Sources(np.array(redshift, np.float64), table / table.sum(axis=1, keepdims=True))
 
 
 def trusted_ell(*, box: float, particles: int, source_redshift: float | list[float]) -> float:
@@ -212,7 +209,6 @@ def trusted_ell(*, box: float, particles: int, source_redshift: float | list[flo
     return round(float(np.pi / 4 * chi / (box / (2 * particles))), 1)
 
 
-def disk_need(boxes: list[dict[str, Any]]) -> int:
-    """Size of the maps of these `specifications` before compression [bytes]."""
-    bins = [len(one["source_share"] or one["source_redshift"]) for one in boxes]
-    return sum(4 * one["n_maps"] * n * one["pixels"] ** 2 for one, n in zip(boxes, bins, strict=True))
+def disk_need(box: Box) -> int:
+    """Size of the maps of one box [bytes]."""
+    return 4 * box.n_maps * len(box.sources.share) * box.pixels**2

@@ -1,11 +1,15 @@
 """The convergence ladder: one box made again with one thing changed, and what that does to its power spectrum."""
 
+import contextlib
+import dataclasses
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-RUNGS = {
+from wlbook.simulation.boxes import Box
+
+RUNGS: dict[str, dict[str, Any]] = {
     "half the particles a side": {"particles": 0.5},
     "twice the particles a side": {"particles": 2},
     "twice the steps": {"steps": 2},
@@ -15,23 +19,43 @@ RUNGS = {
 WIDER = "a box a quarter wider"  # its waves are others: to be compared as the mean over several boxes
 
 
-def rung(name: str, box: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `boxes.simulate_box` for one box again, but for one change.
+def rung(name: str, box: Box) -> Box:
+    """A box with one thing changed.
 
-    Boxes of one seed have the same waves at every resolution, so that ratios of their spectra are almost free of noise.
+    In one universe boxes have the same waves at every resolution, so that ratios of their spectra are almost free of
+    noise.
 
     Args:
         name: of RUNGS, WIDER, or "as in the book". The wider box has particles as far apart, and up to 330 Mpc/h planes
             about as thick: only waves that did not fit in before are new.
-        box: arguments of `boxes.simulate_box`.
+        box: as in the book.
     """
-    changed = dict(box)
-    for key, value in RUNGS.get(name, {}).items():
-        changed[key] = value if isinstance(value, str) else round(value * changed.get(key, 1))
     if name == WIDER:
-        particles = 2 * round(0.625 * box["particles"])
-        changed |= {"particles": particles, "box": box["box"] * particles / box["particles"]}
-    return changed
+        particles = 2 * round(0.625 * box.particles)
+        return dataclasses.replace(box, particles=particles, box=box.box * particles / box.particles)
+    change = {
+        key: value if isinstance(value, str) else round(value * getattr(box, key))
+        for key, value in RUNGS.get(name, {}).items()
+    }
+    return dataclasses.replace(box, **change)
+
+
+def ladder(box: Box, rungs: int, *, finest: int) -> dict[str, Box]:
+    """A box "as in the book", and again for each of the first RUNGS, by name.
+
+    A rung that asks for more than `finest` particles a side is left out, as is one that leaves a box too few.
+
+    Args:
+        box: as in the book.
+        rungs: how many of RUNGS to climb at most, >= 0.
+        finest: particles a side that the machine affords.
+    """
+    found = {"as in the book": box}
+    for name in list(RUNGS)[:rungs]:
+        if round(box.particles * RUNGS[name].get("particles", 1)) <= finest:
+            with contextlib.suppress(ValueError):  # half of few particles, or an odd half
+                found[name] = rung(name, box)
+    return found
 
 
 def ratio_of_means(

@@ -14,6 +14,8 @@ from jaxtyping import Float, Float64
 from scipy.integrate import solve_ivp
 from scipy.stats import qmc
 
+from wlbook.common import checks
+
 HUBBLE_DISTANCE = 2997.92458  # c / (100 km/s/Mpc) [Mpc/h]
 FIDUCIAL = (0.26, 0.80)  # (omega_m, sigma_8) of the observed sky, as in the maps of Zorrilla Matilla et al. 2020
 SECOND = (0.309, 0.816)  # the other universe they test on
@@ -25,36 +27,21 @@ _EARLIEST = 1e-3  # scale factor at which the growth of an Einstein-de Sitter un
 
 @dataclass(frozen=True)
 class Cosmology:
-    """A flat universe of cold matter and a cosmological constant.
+    """A flat universe of cold matter and a cosmological constant."""
 
-    Args:
-        omega_m: matter density today in units of the critical density, 0 < omega_m < 1.
-        sigma_8: rms of the linear density in spheres of 8 Mpc/h today, > 0.
-        h: Hubble constant in units of 100 km/s/Mpc, > 0.
-        omega_b: baryon density today, 0 < omega_b < omega_m (it shapes the transfer function only).
-        n_s: slope of the primordial spectrum.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
-    """
-
-    omega_m: float
-    sigma_8: float
-    h: float = 0.72
-    omega_b: float = 0.046
-    n_s: float = 0.96
+    omega_m: float  # matter density today in units of the critical density, 0 < omega_m < 1
+    sigma_8: float  # rms of the linear density in spheres of 8 Mpc/h today, > 0
+    h: float = 0.72  # Hubble constant in units of 100 km/s/Mpc, > 0
+    omega_b: float = 0.046  # baryon density today, 0 < omega_b < omega_m (it shapes the transfer function only)
+    n_s: float = 0.96  # slope of the primordial spectrum
 
     def __post_init__(self):
-        if not 0 < self.omega_m < 1:
-            raise ValueError(f"omega_m = {self.omega_m}: must be > 0 and < 1")
-        if not 0 < self.sigma_8 < 3:
-            raise ValueError(f"sigma_8 = {self.sigma_8}: must be > 0 and < 3")
-        if not 0.3 <= self.h <= 1.5:
-            raise ValueError(f"h = {self.h}: must be >= 0.3 and <= 1.5")
-        if not 0 < self.omega_b < self.omega_m:
-            raise ValueError(f"omega_b = {self.omega_b}: must be > 0 and < omega_m = {self.omega_m}")
-        if not 0.5 <= self.n_s <= 1.5:
-            raise ValueError(f"n_s = {self.n_s}: must be >= 0.5 and <= 1.5")
+        checks.within("omega_m", self.omega_m, 0, 1)
+        checks.within("sigma_8", self.sigma_8, 0, 3)
+        checks.within("h", self.h, 0.3, 1.5, "[]")
+        below = 0 < self.omega_b < self.omega_m
+        checks.require(below, "omega_b", self.omega_b, f"> 0 and < omega_m = {self.omega_m}")
+        checks.within("n_s", self.n_s, 0.5, 1.5, "[]")
 
 
 @functools.lru_cache(maxsize=16)
@@ -161,13 +148,9 @@ def convergence_power(
 
     Returns:
         [ell] for one redshift; [pair, ell] for a list, pairs in the order (0,0), (0,1), ..., (1,1), ...
-
-    Raises:
-        ValueError: for a source redshift or a multipole that is not positive, or aligned galaxies in a plane.
     """
     ell = np.asarray(ell, dtype=np.float64)
-    if np.any(ell <= 0):
-        raise ValueError(f"ell = {ell.min()}: must be > 0")
+    checks.positive("ell", ell.min())
     ascending, place = np.unique(ell, return_inverse=True)  # as CCL wants them
     sources = [source] if isinstance(source, (int, float)) else list(source)
     tracers = [_tracer(cosmo, one, a_ia, eta) for one in sources]
@@ -182,10 +165,8 @@ def convergence_power(
 
 def _tracer(cosmo: Cosmology, source: float | tuple[np.ndarray, np.ndarray], a_ia: float, eta: float):
     if isinstance(source, (int, float)):
-        if source <= 0:
-            raise ValueError(f"source_redshift = {source}: must be > 0")
-        if a_ia:
-            raise ValueError(f"a_ia = {a_ia}: must be 0 for galaxies in a plane, whose neighbours have no depth")
+        checks.positive("source_redshift", source)
+        checks.require(not a_ia, "a_ia", a_ia, "0 for galaxies in a plane, whose neighbours have no depth")
         return pyccl.CMBLensingTracer(ccl(cosmo), z_source=source)
     redshift, density = (np.asarray(one, np.float64) for one in source)
     aligned = (redshift, a_ia * ((1 + redshift) / (1 + ALIGNED_AT)) ** eta) if a_ia else None
@@ -231,14 +212,9 @@ def design(
         omega_m, sigma_8: range of the design.
         centre: the point it is densest at, inside both ranges.
         concentration: 1 is even, larger is denser in the centre.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
     """
-    if n < 1:
-        raise ValueError(f"n_models = {n}: must be >= 1")
-    if concentration < 1:
-        raise ValueError(f"concentration = {concentration}: must be >= 1")
+    checks.at_least("n_models", n, 1)
+    checks.at_least("concentration", concentration, 1)
     for name, (low, high), middle in zip(("omega_m", "sigma_8"), (omega_m, sigma_8), centre, strict=True):
         if not low < middle < high:
             raise ValueError(f"{name} = ({low}, {high}): must hold the centre {middle}")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from wlbook.common import random
+from wlbook.common import checks, random
 from wlbook.simulation import nbody
 from wlbook.simulation.cosmology import FIDUCIAL, Cosmology, distance, growth, scale_factor_at
 
@@ -20,41 +20,24 @@ CUTS = 3  # slabs cut along each axis of the box for every plane
 
 
 class LensPlanes(NamedTuple):
-    """Matter between us and the source, plane by plane from near to far, with several slabs to choose from for each.
+    """Matter between us and the source, plane by plane from near to far, with several slabs to choose from for each."""
 
-    Attributes:
-        surface: density contrast integrated through each slab [Mpc/h]; the plane is periodic, its side is `box`.
-        distance: comoving distance of each plane [Mpc/h].
-        scale_factor: when light crossed it.
-        thickness: of each slab [Mpc/h].
-        box: side of the box [Mpc/h].
-        cosmo: the simulated universe.
-    """
-
-    surface: Float[Array, "plane slab mesh mesh"]
-    distance: Float64[np.ndarray, " plane"]
-    scale_factor: Float64[np.ndarray, " plane"]
-    thickness: float
-    box: float
-    cosmo: Cosmology
+    surface: Float[Array, "plane slab mesh mesh"]  # density contrast integrated through each slab [Mpc/h]; periodic
+    distance: Float64[np.ndarray, " plane"]  # comoving distance of each plane [Mpc/h]
+    scale_factor: Float64[np.ndarray, " plane"]  # when light crossed it
+    thickness: float  # of each slab [Mpc/h]
+    box: float  # side of the box, and of each plane [Mpc/h]
+    cosmo: Cosmology  # the simulated universe
 
 
 class LightCone(NamedTuple):
-    """When to stop the simulation, and where the lens planes are.
+    """When to stop the simulation, and where the lens planes are."""
 
-    Attributes:
-        scale_factors: edges of the simulation's steps, ascending to today.
-        early: number of steps before the first that light crosses.
-        thickness: of every plane, all alike from us to the farthest source [Mpc/h].
-        distance: comoving distance of the planes' middles, from near to far [Mpc/h].
-        scale_factor: when light crossed them.
-    """
-
-    scale_factors: Float64[np.ndarray, " edge"]
-    early: int
-    thickness: float
-    distance: Float64[np.ndarray, " plane"]
-    scale_factor: Float64[np.ndarray, " plane"]
+    scale_factors: Float64[np.ndarray, " edge"]  # edges of the simulation's steps, ascending to today
+    early: int  # number of steps before the first that light crosses
+    thickness: float  # of every plane, all alike from us to the farthest source [Mpc/h]
+    distance: Float64[np.ndarray, " plane"]  # comoving distance of the planes' middles, from near to far [Mpc/h]
+    scale_factor: Float64[np.ndarray, " plane"]  # when light crossed them
 
 
 def light_cone(
@@ -71,14 +54,9 @@ def light_cone(
         steps: of the whole simulation, >= 6.
         source_redshift: of the farthest source, > 0.
         planes_per_step: 1, or how many times thinner to make the planes.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
     """
-    if steps < 6:
-        raise ValueError(f"steps = {steps}: must be >= 6")
-    if not 0 < source_redshift < 8:
-        raise ValueError(f"source_redshift = {source_redshift}: must be > 0 and < 8")
+    checks.at_least("steps", steps, 6)
+    checks.within("source_redshift", source_redshift, 0, 8)
     early = steps // 3
     late = steps - early
     far = float(distance(cosmo, source_redshift))
@@ -129,12 +107,15 @@ def lens_planes(
     d_edges = growth(cosmo, cone.scale_factors)[0]
     d_middle = (d_edges[cone.early : -1] + d_edges[cone.early + 1 :]) / 2
     d_plane = growth(cosmo, cone.scale_factor)[0]
+    # Growth from the middle of a step to its planes' own time [step, plane]: steps in time, planes of a step from near.
     rescale = d_plane.reshape(late, per_step)[::-1] / d_middle[:, None]
+    # Where slabs start [step, axis, plane, cut], and how much of each cell they hold [step, axis, plane x cut, cell].
     starts = np.asarray(jax.random.uniform(random.key(seed, "slabs"), (late, 3, per_step, 1)), np.float64)
     starts = (starts + np.arange(CUTS) / CUTS) * box
     weights = _slab_weights(starts, cone.thickness, box, 2 * particles) * rescale[:, None, :, None, None]
     weights = weights.astype(np.float32).reshape(late, 3, per_step * CUTS, -1)
 
+    # What to divide each plane by [step, plane, wave along a side].
     surfaces = []
     mesh = 2 * particles
     windows = _windows(cosmo.sigma_8 * d_plane, mesh).astype(np.float32).reshape(late, per_step, mesh)[::-1]
@@ -143,6 +124,7 @@ def lens_planes(
     steps_taken = nbody.evolve(cosmo, *state, box=box, mesh=mesh, scale_factors=edges, look=cone.early)
     fields = (delta for delta, _ in steps_taken if delta is not None)
     for delta, weight in zip(fields, weights, strict=True):
+        # [axis, plane, cut, y, x] becomes [plane, axis x cut, y, x]: the slabs that a plane can be chosen from.
         slabs = _project(delta, weight).reshape(3, per_step, CUTS, mesh, mesh)
         surfaces.append(_clean(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh), windows[len(surfaces)]))
     stacked = jnp.concatenate(surfaces[::-1])

@@ -7,6 +7,7 @@ plane with the distortion of its bundle accumulated (multi-plane ray tracing, Hi
 
 import functools
 import itertools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,27 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Key
 
+from wlbook.common import checks
 from wlbook.simulation import raytracing
 from wlbook.simulation.cosmology import ALIGNED_AT, HUBBLE_DISTANCE, Cosmology, growth
 from wlbook.simulation.lens_planes import LensPlanes
 from wlbook.simulation.sources import Sources
 
 CRITICAL = 5e-14 * 2.775e11  # C1 times the critical density, h cancelled (Brown et al. 2002, astro-ph/0009499)
-
-
-class Rays(NamedTuple):
-    """What became of bundles of light: the distortion matrix is 1 - [[kappa + shear_1, shear_2 + rotation], ...].
-
-    Attributes:
-        kappa: convergence.
-        shear_1, shear_2: of the reduced pair (x, y), as in Bartelmann & Schneider 2001.
-        rotation: zero for straight rays.
-    """
-
-    kappa: Float[Array, "map bin y x"]
-    shear_1: Float[Array, "map bin y x"]
-    shear_2: Float[Array, "map bin y x"]
-    rotation: Float[Array, "map bin y x"]
+# What becomes of light, from the elements (yy, yx, xy, xx) of the distortion.
+_COMBINE = {
+    "kappa": (-0.5, 0.0, 0.0, -0.5),
+    "shear_1": (0.5, 0.0, 0.0, -0.5),
+    "shear_2": (0.0, -0.5, -0.5, 0.0),
+    "rotation": (0.0, 0.5, -0.5, 0.0),
+}
 
 
 class Recycling(NamedTuple):
@@ -61,10 +55,7 @@ def recycle(planes: int, slabs: int, n_maps: int, key: Key[Array, ""]) -> Recycl
 
 
 def efficiency(
-    cosmo: Cosmology,
-    chi: Float64[np.ndarray, " plane"],
-    scale_factor: Float64[np.ndarray, " plane"],
-    sources: Sources,
+    cosmo: Cosmology, chi: Float64[np.ndarray, " plane"], scale_factor: Float64[np.ndarray, " plane"], sources: Sources
 ) -> Float64[np.ndarray, "plane bin"]:
     """Kappa of a surface density contrast of 1 Mpc/h [h/Mpc].
 
@@ -133,9 +124,6 @@ def fits_in_box(side: float, far: float, box: float) -> None:
         side: of the map [deg].
         far: comoving distance of the source [Mpc/h].
         box: side of the box [Mpc/h].
-
-    Raises:
-        ValueError: naming the box that would do.
     """
     width = float(np.deg2rad(side)) * far
     if width > box:
@@ -168,15 +156,11 @@ def convergence(
         method: "multi-plane": `trace`; "born": the sum of `efficiency` times surface density along straight rays.
         a_ia, eta: of intrinsic alignments, as in `nla_factor`.
         key: JAX key of the recycling.
-
-    Raises:
-        ValueError: for an unknown method, or a field that outgrows the box.
     """
+    checks.one_of("method", method, ("multi-plane", "born"))
     if method == "multi-plane":
         settings = {"side": side, "pixels": pixels, "n_maps": n_maps, "a_ia": a_ia, "eta": eta}
-        return _trace(planes, sources, combine=_COMBINE[:1], **settings, key=key)[0]
-    if method != "born":
-        raise ValueError(f'method = {method!r}: must be one of "multi-plane", "born"')
+        return trace(planes, sources, **settings, wanted=("kappa",), key=key)["kappa"]
     angles = _angles(planes, sources, side, pixels)
     weights = efficiency(planes.cosmo, planes.distance, planes.scale_factor, sources)
     weights += alignment(planes, sources, a_ia, eta)
@@ -203,8 +187,9 @@ def trace(
     n_maps: int,
     a_ia: float = 0.0,
     eta: float = 0.0,
+    wanted: Sequence[str] = tuple(_COMBINE),
     key: Key[Array, ""],
-) -> Rays:
+) -> dict[str, Float[Array, "map bin y x"]]:
     """Follow bundles of light from us to the galaxies, bent and sheared at every plane.
 
     A bundle that we see at angle theta is at x(chi), and its cross-section is the matrix dx/dtheta; both are straight
@@ -217,20 +202,9 @@ def trace(
 
     Args:
         planes, sources, side, pixels, n_maps, a_ia, eta, key: as in `convergence`.
-
-    Raises:
-        ValueError: for a field that outgrows the box.
+        wanted: names of what is returned. The distortion matrix of (x, y) is 1 - [[kappa + shear_1, shear_2 +
+            rotation], ...], the shear that of Bartelmann & Schneider 2001; straight rays have no rotation.
     """
-    settings = {"side": side, "pixels": pixels, "n_maps": n_maps, "a_ia": a_ia, "eta": eta}
-    return Rays(*_trace(planes, sources, combine=_COMBINE, **settings, key=key))
-
-
-# Kappa, shear_1, shear_2 and rotation from the distortion's elements (yy, yx, xy, xx).
-_COMBINE = ((-0.5, 0.0, 0.0, -0.5), (0.5, 0.0, 0.0, -0.5), (0.0, -0.5, -0.5, 0.0), (0.0, 0.5, -0.5, 0.0))
-
-
-def _trace(planes, sources, *, side, pixels, n_maps, a_ia, eta, combine, key) -> list[Float[Array, "map bin y x"]]:
-    """`trace`, but only the combinations asked for."""
     chi, far = planes.distance, sources.distances(planes.cosmo)
     angles = _angles(planes, sources, side, pixels)
     bending = strength(planes.cosmo, planes.scale_factor)
@@ -242,7 +216,7 @@ def _trace(planes, sources, *, side, pixels, n_maps, a_ia, eta, combine, key) ->
     crossed = int(np.sum(chi < far.max()))
     path = [np.asarray(one)[:crossed] for one in recycle(len(chi), planes.surface.shape[1], n_maps, key)]
     weights = np.stack([constant, inverse, aligned], axis=1)[:crossed].astype(np.float32)
-    box = np.float32(planes.box)
+    box, combine = np.float32(planes.box), tuple(_COMBINE[name] for name in wanted)
     fields = raytracing.fields(planes.surface[:crossed], bending[:crossed].astype(np.float32), box)
     most = raytracing.at_once()
     size, rows = max(1, most // pixels**2), min(pixels, max(1, most // pixels))
@@ -254,15 +228,15 @@ def _trace(planes, sources, *, side, pixels, n_maps, a_ia, eta, combine, key) ->
         seen = raytracing.follow(fields, grid, chi[:crossed].astype(np.float32), box, weights, turns, combine, True)
         return jax.block_until_ready(seen)
 
-    # Three pieces at a time: many short steps of one leave a core idle.
+    # Pieces are some maps of some rows, three at a time: many short steps of one leave a core idle.
     pieces = itertools.product(range(0, n_maps, size), range(0, pixels, rows))
     with ThreadPoolExecutor(3) as threads:
         found = zip(*threads.map(some, pieces), strict=True)
     across = -(-pixels // rows)
-    return [
-        jnp.concatenate([jnp.concatenate(parts[n : n + across], axis=2) for n in range(0, len(parts), across)])
-        for parts in found
-    ]
+    return {
+        name: jnp.concatenate([jnp.concatenate(parts[n : n + across], axis=2) for n in range(0, len(parts), across)])
+        for name, parts in zip(wanted, found, strict=True)
+    }
 
 
 @functools.partial(jax.jit, donate_argnums=0)

@@ -1,6 +1,6 @@
 """Maps of kappa with what they were made of: the dataset that every page reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -9,43 +9,22 @@ import xarray as xr
 from wlbook.common.progress import progress
 from wlbook.common.threads import two_at_a_time
 from wlbook.simulation import fits_maps
-from wlbook.simulation.boxes import simulate_box, specifications
-from wlbook.simulation.fits_maps import from_fits
+from wlbook.simulation.boxes import Box, Universe, simulate_box
 
 _SMALL = 96  # particles a side of boxes whose steps are too short for two cores
 
 
-def make(
-    *,
-    source: str = "simulate",
-    n_models: int = 24,
-    n_maps: int = 64,
-    n_fiducial: int = 4,
-    side: float = 3.5,
-    pixels: int = 64,
-    box: float = 240.0,
-    particles: int = 64,
-    steps: int = 12,
-    source_redshift: float | list[float] = 1.0,
-    seed: int = 1,
-    sources: str = "plane",
-    method: str = "multi-plane",
-    a_ia: float = 0.0,
-    eta: float = 0.0,
-    design: str = "paper-a",
-    n_second: int = 0,
-    bad_files: str = "refuse",
-    call: Callable[..., Any] | None = None,
-) -> xr.Dataset:
-    """The book's maps: simulate every box, or fetch it, and put them together.
+def _plainly(function: Callable[..., Any], **inputs: Any) -> Any:
+    return function(**inputs)
+
+
+def simulate(box: Box, universes: Sequence[Universe], *, call: Callable[..., Any] = _plainly) -> xr.Dataset:
+    """Simulate a box in each universe and put the maps together.
 
     Args:
-        source: "simulate", or a folder for `from_fits`: then `pixels` and `n_maps` say what to take from it, and all
-            that is about simulations has no effect.
-        n_models, n_maps, n_fiducial, side, pixels: as in `specifications`, like all that follow.
-        box, particles, steps, source_redshift, seed, sources, method, a_ia, eta, design, n_second: of the simulations.
-        bad_files: "refuse" or "skip" a file of a folder that cannot be used.
-        call: calls `simulate_box` with the arguments of one box; `Store.make` keeps what it returns.
+        box: how it is simulated and looked through.
+        universes: as from `boxes.universes`.
+        call: calls `simulate_box` with a box and a universe; `Store.make` keeps what it returns.
 
     Returns:
         Dataset with kappa float32 (map, bin, y, x), and omega_m, sigma_8, model, seed and split (map).
@@ -53,33 +32,28 @@ def make(
     Raises:
         ValueError: naming the argument that is out of range.
     """
-    if source != "simulate":
-        there = fits_maps.listing(source)
-        reading = {"folder": str(source), "pixels": pixels, "n_maps": n_maps, "bad": bad_files, "listing": there}
-        return from_fits(**reading) if call is None else call(from_fits, **reading)
-    boxes = specifications(
-        n_models=n_models,
-        n_maps=n_maps,
-        n_fiducial=n_fiducial,
-        side=side,
-        pixels=pixels,
-        box=box,
-        particles=particles,
-        steps=steps,
-        source_redshift=source_redshift,
-        seed=seed,
-        sources=sources,
-        method=method,
-        a_ia=a_ia,
-        eta=eta,
-        design=design,
-        n_second=n_second,
-    )
 
-    def make_box(one: dict[str, Any]) -> xr.Dataset:
-        return simulate_box(**one) if call is None else call(simulate_box, **one)
+    def make(universe: Universe) -> xr.Dataset:
+        return call(simulate_box, box=box, universe=universe)
 
-    small = particles <= _SMALL and jax.default_backend() == "cpu"
-    each = two_at_a_time(make_box, boxes) if small else map(make_box, boxes)
-    made = list(progress(each, "simulating", total=len(boxes), unit="box"))
+    small = box.particles <= _SMALL and jax.default_backend() == "cpu"
+    each = two_at_a_time(make, universes) if small else map(make, universes)
+    made = list(progress(each, "simulating", total=len(universes), unit="box"))
     return xr.concat(made, dim="map", combine_attrs="override", data_vars="all")
+
+
+def fetch(
+    folder: str, *, pixels: int, n_maps: int, bad: str = "refuse", call: Callable[..., Any] = _plainly
+) -> xr.Dataset:
+    """Other people's maps, as `fits_maps.from_fits` reads them, read again when the folder changed.
+
+    Args:
+        folder: of FITS maps.
+        pixels, n_maps, bad: as in `fits_maps.from_fits`.
+        call: as in `simulate`.
+
+    Raises:
+        ValueError: naming the file that cannot be used, or the folder.
+    """
+    there = fits_maps.listing(folder)
+    return call(fits_maps.from_fits, folder=folder, pixels=pixels, n_maps=n_maps, bad=bad, listing=there)

@@ -7,49 +7,19 @@ of time is needed.
 """
 
 import functools
-import itertools
-import operator
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
-from jaxtyping import Array, Complex, Float, Int, Key
+from jaxtyping import Array, Complex, Float, Key
 
-from wlbook.common import random
+from wlbook.common import checks, random
 from wlbook.simulation.cosmology import Cosmology, growth, linear_power
+from wlbook.simulation.particle_mesh import cloud_in_cell_window, density_contrast, read, wavenumbers
 
 SHARPENING = 0.01  # how far particles move towards the halos, in units of the pull of `halo_kernel`
 _FINEST = 1024  # particles per side up to which boxes of one seed share their waves
-CHUNK = 2**22  # particles painted or read at once: bounds the memory of their eight corners (64 bytes each)
-
-
-def simulate(
-    cosmo: Cosmology,
-    *,
-    box: float,
-    particles: int,
-    mesh: int,
-    scale_factors: Float[np.ndarray, " edge"],
-    seed: int,
-) -> Float[Array, "particle 3"]:
-    """Positions of the matter at the last scale factor [Mpc/h], in 0 <= x < box.
-
-    Args:
-        box: side of the periodic box [Mpc/h], > 0.
-        particles: particles per side, >= 2.
-        mesh: cells per side of the force mesh, >= particles.
-        scale_factors: edges of the steps, ascending; the first is where perturbation theory hands over (about 0.1).
-        seed: of the initial conditions.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
-    """
-    state = initial(cosmo, box=box, particles=particles, scale_factor=scale_factors[0], seed=seed)
-    *_, (_, positions) = evolve(cosmo, *state, box=box, mesh=mesh, scale_factors=scale_factors)
-    return positions % box
 
 
 def initial(
@@ -62,16 +32,10 @@ def initial(
         particles: particles per side, >= 2.
         scale_factor: when, early enough for the theory to hold (about 0.1).
         seed: of the random field.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
     """
-    if not box > 0:
-        raise ValueError(f"box = {box}: must be > 0 [Mpc/h]")
-    if particles < 2:
-        raise ValueError(f"particles = {particles}: must be >= 2")
-    if not 0.001 < scale_factor <= 1:
-        raise ValueError(f"scale_factor = {scale_factor}: must be > 0.001 and <= 1")
+    checks.positive("box", box, "Mpc/h")
+    checks.at_least("particles", particles, 2)
+    checks.within("scale_factor", scale_factor, 0.001, 1, "(]")
     k = np.geomspace(1e-4, 1e2, 512)
     table = np.log([k, linear_power(cosmo, k)]).astype(np.float32)
     start = growth(cosmo, scale_factor).astype(np.float32)
@@ -92,33 +56,34 @@ def evolve(
 
     Args:
         positions, velocities: at the first scale factor, from `initial`; a cubic number of particles [Mpc/h].
-        box, mesh, scale_factors: as in `simulate`.
+        box: side of the periodic box [Mpc/h].
+        mesh: cells per side of the force mesh, >= particles.
+        scale_factors: edges of the steps, ascending; the first is where perturbation theory hands over (about 0.1).
         look: the first step to look at; none unless given.
 
     Yields:
         The density contrast half-way through the step (half-way in D), sharpened, or None in a step not looked at; and
         the positions at the step's end.
-
-    Raises:
-        ValueError: naming the argument that is out of range, at the first step.
     """
     particles = round(positions.shape[0] ** (1 / 3))
     scale_factors = np.asarray(scale_factors, dtype=np.float64)
-    if mesh < particles:
-        raise ValueError(f"mesh = {mesh}: must be >= particles = {particles}")
-    if scale_factors.size < 2 or np.any(np.diff(scale_factors) <= 0):
-        raise ValueError(f"scale_factors = {scale_factors}: must be two or more, ascending")
+    checks.require(mesh >= particles, "mesh", mesh, f">= particles = {particles}")
+    ascending = scale_factors.size > 1 and np.all(np.diff(scale_factors) > 0)
+    checks.require(ascending, "scale_factors", scale_factors, "two or more, ascending")
     side = jnp.float32(box)
     weights = bullfrog(cosmo, scale_factors).astype(np.float32)
     kernels = _kernels(mesh, particles, side)
     # Python calls the pieces one by one: on a CPU, XLA runs them half as fast when compiled as one program.
     for step, (alpha, beta, length) in enumerate(weights):
+        # Drift to the middle of the step, where the force is taken.
         positions = _move(positions, velocities, length / 2)
         delta = density_contrast(positions, mesh, side)
+        # Pulls at the particles [particle, 3 or 6]: x, y, z of the force, then of the pull to the halos if looked at.
         looking = look is not None and step >= look
         pulls = read(pull(kernels if looking else kernels[:1], delta, side), positions, side)
         if looking:
             delta = density_contrast(_move(positions, pulls[:, 3:], np.float32(SHARPENING)), mesh, side)
+        # Kick with the force alone, and drift to the end.
         velocities = _kick(velocities, pulls[:, :3], alpha, beta)
         positions = _move(positions, velocities, length / 2)
         yield delta if looking else None, positions
@@ -233,20 +198,6 @@ def displacements(
     return inverse_divergence(-modes), inverse_divergence(jnp.fft.rfftn(source))
 
 
-def forces(
-    positions: Float[Array, "particle 3"], mesh: int, box: float | Float[Array, ""] = 1.0
-) -> Float[Array, "particle 3"]:
-    """A = -grad laplace^-1 delta at each particle, from their own density on the mesh [units of `box`].
-
-    Args:
-        positions: one a cell of a cubic lattice, displaced [units of `box`]; the box is periodic.
-        mesh: cells per side.
-        box: side of the box.
-    """
-    kernel = force_kernel(mesh, round(positions.shape[0] ** (1 / 3)), box)
-    return read(pull([kernel], density_contrast(positions, mesh, box), box), positions, box)
-
-
 def force_kernel(mesh: int, particles: int, box: float | Float[Array, ""]) -> Float[Array, "mesh mesh half"]:
     """-laplace^-1 on the mesh, sharpened: the windows of painting, of the finite difference and of reading divided out.
 
@@ -310,106 +261,6 @@ def pull(
 def _inner(axis: int) -> tuple[slice, ...]:
     """Cut the padding off, but along one axis."""
     return tuple(slice(None) if one == axis else slice(2, -2) for one in range(3))
-
-
-def density_contrast(
-    positions: Float[Array, "particle 3"], mesh: int, box: float | Float[Array, ""]
-) -> Float[Array, "mesh mesh mesh"]:
-    """rho / mean(rho) - 1 of particles of equal mass, each shared by eight cells (cloud in cell).
-
-    On a CPU a scatter runs on one core: there, two threads paint half of the particles each.
-    """
-    count = positions.shape[0]
-    alone = jax.default_backend() != "cpu" or isinstance(positions, Tracer) or count < 2**15
-    if alone:
-        return _contrast([_paint(positions, mesh, box)], mesh**3 / count)
-    parts = [positions[: count // 2], positions[count // 2 :]]
-    with ThreadPoolExecutor(2) as threads:
-        painted = list(threads.map(lambda some: _paint(some, mesh, box), parts))
-    return _contrast(painted, mesh**3 / count)
-
-
-@jax.jit
-def _contrast(
-    painted: list[Float[Array, "mesh mesh mesh"]], mean: float | Float[Array, ""]
-) -> Float[Array, "mesh mesh mesh"]:
-    return functools.reduce(operator.add, painted) * mean - 1
-
-
-@functools.partial(jax.jit, static_argnames="mesh")
-def _paint(
-    positions: Float[Array, "particle 3"], mesh: int, box: float | Float[Array, ""]
-) -> Float[Array, "mesh mesh mesh"]:
-    """Number of particles in each cell, a chunk of particles at a time."""
-
-    def add(total, some):
-        cells, shares = (jnp.stack(one, axis=1).ravel() for one in zip(*_clouds(some, mesh, box), strict=True))
-        return total.at[cells].add(shares, mode="promise_in_bounds"), None
-
-    empty = jnp.zeros(mesh**3, positions.dtype)
-    parts = _parts(positions.shape[0])
-    if parts == 1:
-        return add(empty, positions)[0].reshape(mesh, mesh, mesh)
-    return jax.lax.scan(add, empty, positions.reshape(parts, -1, 3))[0].reshape(mesh, mesh, mesh)
-
-
-@jax.jit
-def read(
-    field: Float[Array, "mesh mesh mesh c"],
-    positions: Float[Array, "particle 3"],
-    box: float | Float[Array, ""],
-) -> Float[Array, "particle c"]:
-    """The field at each particle, interpolated from eight cells (cloud in cell); all components in one gather."""
-    mesh, components = field.shape[0], field.shape[-1]
-    rows = field.reshape(-1, components)
-
-    def take(some):
-        corners = _clouds(some, mesh, box)
-        eighths = [rows.at[cell].get(mode="promise_in_bounds") * share[:, None] for cell, share in corners]
-        return functools.reduce(operator.add, eighths)
-
-    parts = _parts(positions.shape[0])
-    if parts == 1:
-        return take(positions)
-    return jax.lax.map(take, positions.reshape(parts, -1, 3)).reshape(-1, components)
-
-
-def _clouds(
-    positions: Float[Array, "particle 3"], mesh: int, box: float | Float[Array, ""]
-) -> Iterator[tuple[Int[Array, " particle"], Float[Array, " particle"]]]:
-    """The eight cells around each particle, one corner after the other: index in the flat mesh, and share."""
-    scaled = positions * (mesh / box)
-    first = jnp.floor(scaled)
-    offset = scaled - first
-    first = first.astype(jnp.int32) % mesh
-    second = jnp.where(first + 1 == mesh, 0, first + 1)
-    sides = (first, second)
-    shares = (1 - offset, offset)
-    for i, j, k in itertools.product((0, 1), repeat=3):
-        cell = (sides[i][:, 0] * mesh + sides[j][:, 1]) * mesh + sides[k][:, 2]
-        yield cell, shares[i][:, 0] * shares[j][:, 1] * shares[k][:, 2]
-
-
-def _parts(count: int) -> int:
-    """Into how many equal parts to cut `count` particles so that none is larger than a chunk."""
-    parts = -(-count // CHUNK)
-    while count % parts:
-        parts += 1
-    return parts
-
-
-def wavenumbers(n: int, box: float | Float[Array, ""]) -> tuple[Array, Array, Array]:
-    """Wavenumbers of `rfftn` along each axis, shaped to broadcast [1 / units of `box`]."""
-    full = jnp.asarray(2 * np.pi * np.fft.fftfreq(n) * n, jnp.float32) / box
-    half = jnp.asarray(2 * np.pi * np.fft.rfftfreq(n) * n, jnp.float32) / box
-    return full[:, None, None], full[None, :, None], half[None, None, :]
-
-
-def cloud_in_cell_window(n: int) -> Float[Array, "n n half"]:
-    """Fourier transform of a cell's cloud: sinc^2 along each axis."""
-    windows = (jnp.asarray(np.sinc(waves(n)) ** 2, jnp.float32) for waves in (np.fft.fftfreq, np.fft.rfftfreq))
-    full, half = jax.lax.optimization_barrier(tuple(windows))  # or the compiler works the whole mesh out, and keeps it
-    return full[:, None, None] * full[None, :, None] * half[None, None, :]
 
 
 def _inverse_laplacian(k):

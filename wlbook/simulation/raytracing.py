@@ -109,6 +109,7 @@ def follow(
     def cross(now: Any, plane: Any) -> tuple[Any, None]:
         place, slope, width, rates, totals = now
         number, chi, before, after, weight, turn = plane
+        # Where bundles meet the plane [map, y, x] along each axis, in units of the box; and what pulls there [..., 5].
         flip = [turn.flip[:, axis, None, None] for axis in (0, 1)]
         meets = (
             turn.shift[:, axis, None, None] + flip[axis] * (place[axis] / box + chi / box * straight[axis]) + zero
@@ -116,13 +117,16 @@ def follow(
         )
         first = jnp.broadcast_to((number * slabs + turn.slab)[:, None, None], zero.shape)
         pulls = jax.lax.cond(light, lambda y, x: _read(table, first, y, x, n), nothing, *meets)
+        # The way is bent, and straight on to the next plane.
         slope = tuple(slope[axis] - flip[axis] * pulls[..., axis] for axis in (0, 1))
         place = tuple(one + (after - chi) * rate for one, rate in zip(place, slope, strict=True))
+        # So is the cross-section (yy, yx, xy, xx): its rates drop by the plane's second derivatives times itself.
         yy, yx, xx = pulls[..., 2], flip[0] * flip[1] * pulls[..., 3], pulls[..., 4]
         width = [one + (chi - before) * rate for one, rate in zip(width, rates, strict=True)]
         a, b, c, d = width[0] + chi, width[1], width[2], width[3] + chi
         kicks = (yy * a + yx * c, yy * b + yx * d, yx * a + xx * c, yx * b + xx * d)
         rates = [rate - kick for rate, kick in zip(rates, kicks, strict=True)]
+        # What the galaxies of each bin see of this plane [map, bin, y, x], for each combination of the elements.
         constant, inverse, aligned = weight[:, :, None, None]
         added = []
         for factors in combine:

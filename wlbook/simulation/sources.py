@@ -1,28 +1,31 @@
 """Where the galaxies are whose shapes are measured: one plane, tomographic bins, or a table from a file."""
 
+import dataclasses
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.special import erf
 
+from wlbook.common import checks
 from wlbook.simulation.cosmology import Cosmology, distance
 
 STEP = 0.01  # in redshift, of the bins' tables
 DEEPEST = 1.5  # where the Stage-III-like bins end: a hundredth of the galaxies would lie beyond
 
 
-class Sources(NamedTuple):
-    """The galaxies of each tomographic bin.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sources:
+    """The galaxies of each tomographic bin."""
 
-    Attributes:
-        redshift: ascending, > 0.
-        share: of each bin's galaxies at each redshift; sums to 1 over redshift.
-    """
+    redshift: Float64[np.ndarray, " z"]  # ascending, > 0
+    share: Float64[np.ndarray, "bin z"]  # of each bin's galaxies at each redshift; sums to 1 over redshift
 
-    redshift: Float64[np.ndarray, " z"]
-    share: Float64[np.ndarray, "bin z"]
+    def __eq__(self, other: object) -> bool:
+        """Whether another has the same tables."""
+        return isinstance(other, Sources) and all(
+            np.array_equal(*pair) for pair in ((self.redshift, other.redshift), (self.share, other.share))
+        )
 
     def mean(self) -> Float64[np.ndarray, " bin"]:
         """Mean redshift of each bin."""
@@ -40,17 +43,12 @@ class Sources(NamedTuple):
 
 
 def at(source_redshift: float | list[float]) -> Sources:
-    """All galaxies of a bin at one redshift; a list has one entry a bin.
-
-    Raises:
-        ValueError: naming the redshift that is out of range.
-    """
+    """All galaxies of a bin at one redshift; a list has one entry a bin."""
     chosen = [source_redshift] if isinstance(source_redshift, (int, float)) else list(source_redshift)
     if not chosen:
         raise ValueError("source_redshift = []: must name at least one redshift")
     for one in chosen:
-        if not 0 < one < 8:
-            raise ValueError(f"source_redshift = {one}: must be > 0 and < 8")
+        checks.within("source_redshift", one, 0, 8)
     redshift, bins = np.unique(np.asarray(chosen, np.float64), return_inverse=True)
     return Sources(redshift, np.eye(len(redshift))[bins])
 
@@ -66,15 +64,10 @@ def smail(bins: int = 4, *, z0: float = 0.42, alpha: float = 2.0, beta: float = 
         bins: number of bins, >= 1.
         z0, alpha, beta: of the overall distribution, > 0.
         scatter: of photometric redshifts at z = 0, > 0.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
     """
-    if bins < 1:
-        raise ValueError(f"bins = {bins}: must be >= 1")
+    checks.at_least("bins", bins, 1)
     for name, value in (("z0", z0), ("alpha", alpha), ("beta", beta), ("scatter", scatter)):
-        if not value > 0:
-            raise ValueError(f"{name} = {value}: must be > 0")
+        checks.positive(name, value)
     z = np.arange(STEP / 2, DEEPEST, STEP)
     overall = z**alpha * np.exp(-((z / z0) ** beta))
     total = np.cumsum(overall) / overall.sum()
@@ -120,9 +113,6 @@ def named(sources: str, source_redshift: float | list[float]) -> Sources:
     Args:
         sources: "plane": all at `source_redshift`; "stage-iii": the four bins of `smail`; or a file for `read`.
         source_redshift: of the plane, or of several.
-
-    Raises:
-        ValueError: naming what is wrong with the redshift or the file.
     """
     if sources == "plane":
         return at(source_redshift)

@@ -1,5 +1,6 @@
 """What a survey does to kappa: the noise of galaxy shapes, masks, and smoothing."""
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,39 @@ from wlbook.common import random
 
 PerBin = float | int | Sequence[float | int]  # one number for all bins, or one for each
 Mask = Bool[Array | np.ndarray, "rows columns"]  # True where the sky was observed; one for all maps and bins
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """The galaxies whose shapes are measured, and how their map is smoothed.
+
+    Attributes:
+        n_gal: source density of each bin [arcmin^-2], > 0: one for all bins, or one for each.
+        sigma_e: total intrinsic ellipticity dispersion, both components [dimensionless], >= 0; 0 is a noiseless survey.
+        smoothing: standard deviation of the Gaussian smoothing [arcmin], >= 0: one for all bins, or one for each.
+
+    Raises:
+        ValueError: naming the attribute that is out of range.
+    """
+
+    n_gal: PerBin = 30.0
+    sigma_e: float | int = 0.4
+    smoothing: PerBin = 1.0
+
+    def __post_init__(self) -> None:
+        for one in _listed(self.n_gal):
+            if not one > 0:
+                raise ValueError(f"n_gal = {one}: must be > 0 [arcmin^-2]")
+        if not self.sigma_e >= 0:
+            raise ValueError(f"sigma_e = {self.sigma_e}: must be >= 0")
+        for one in _listed(self.smoothing):
+            if not one >= 0:
+                raise ValueError(f"smoothing = {one}: must be >= 0 [arcmin]")
+        for name in ("n_gal", "smoothing"):  # hashable, and the same for the store however it was written
+            values = getattr(self, name)
+            plain = float(values) if isinstance(values, int | float) else tuple(map(float, values))
+            object.__setattr__(self, name, plain)
+        object.__setattr__(self, "sigma_e", float(self.sigma_e))
 
 
 def shape_noise_sigma(n_gal: float, pixel: float, sigma_e: float = 0.4) -> float:
@@ -104,31 +138,44 @@ def smooth(
 
 
 def observe(
-    kappa: Float[Array, "*batch y x"],
+    kappa: Float[Array | np.ndarray, "*batch y x"],
+    survey: Survey,
     *,
     pixel: float,
-    n_gal: PerBin,
-    sigma_e: float,
-    smoothing: PerBin,
+    transform: Callable[..., Array] | None = None,
+    factor: int = 1,
     mask: Mask | None = None,
     key: Key[Array, ""],
-) -> Float[Array, "*batch y x"]:
-    """What a survey would map: shape noise first, smoothing after, within the mask.
+) -> Float[Array, "*batch2 y2 x2"]:
+    """What a survey would map, for statistics and networks alike: noise, mask, pixels, degradation, smoothing.
+
+    In this order: the noise of galaxy shapes is added, what the mask hides is set to 0, pixels are averaged, the
+    degradation takes information away, and last comes smoothing, within the mask. The mask comes before the degradation
+    because under it lies nothing that a survey has seen: whatever a degradation moves about, the result does not depend
+    on the sky there. A degradation that moves pixels (`shuffle_pixels`) therefore moves zeros of the mask about too.
 
     Args:
         kappa: noiseless maps [dimensionless].
-        pixel: pixel side [arcmin], > 0.
-        n_gal: source density of each bin [arcmin^-2], > 0: one for all bins, or a list.
-        sigma_e: total intrinsic ellipticity dispersion; 0 is a noiseless survey.
-        smoothing: standard deviation of the Gaussian [arcmin], >= 0: one for all bins, or a list.
-        mask: True where observed; what is masked is 0 in the result.
-        key: JAX key of the noise.
+        survey: noise and smoothing.
+        pixel: pixel side of `kappa` [arcmin], > 0.
+        transform: a degradation, called as `transform(kappa, key=key)`; it may make pixels coarser too.
+        factor: pixels averaged along each side.
+        mask: True where observed, on the pixels of `kappa`; a coarse pixel is observed where all of it is. What is not
+            observed is 0 in the result.
+        key: JAX key of the noise, and of the degradation if it draws numbers.
 
     Raises:
         ValueError: naming the argument that is out of range.
     """
-    noisy = add_shape_noise(kappa, n_gal=n_gal, pixel=pixel, sigma_e=sigma_e, key=key)
-    return smooth(noisy, smoothing, pixel, mask)
+    image = add_shape_noise(jnp.asarray(kappa), n_gal=survey.n_gal, pixel=pixel, sigma_e=survey.sigma_e, key=key)
+    if mask is not None:
+        image = jnp.where(_fitting(mask, image), image, 0)
+    image = jnp.asarray(coarsen(image, factor))
+    if transform is not None:
+        image = transform(image, key=jax.random.fold_in(key, zlib.crc32(b"degradation")))
+    larger = kappa.shape[-1] // image.shape[-1]
+    kept = None if mask is None else jnp.asarray(coarsen(jnp.asarray(mask, jnp.float32), larger) == 1)
+    return smooth(image, survey.smoothing, pixel * larger, kept)
 
 
 def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndarray, "y x"] | None:
@@ -212,9 +259,13 @@ def read_mask(path: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
     return seen
 
 
+def _listed(value: PerBin) -> list[float | int]:
+    return [value] if isinstance(value, int | float) else list(value)
+
+
 def _per_bin(name: str, value: PerBin, kappa: Array) -> list[float]:
     """A list of one number for all bins, or of one for each."""
-    values = [value] if isinstance(value, (int, float)) else list(value)
+    values = _listed(value)
     bins = kappa.shape[-3] if kappa.ndim > 2 else 1
     if len(values) not in (1, bins):
         raise ValueError(f"{name} = {values}: must be one number, or {bins}, one a bin")
@@ -239,39 +290,3 @@ def coarsen(kappa: Float[Array | np.ndarray, "*batch y x"], factor: int) -> Floa
     if factor == 1:
         return kappa
     return kappa.reshape(*kappa.shape[:-2], y // factor, factor, x // factor, factor).mean(axis=(-3, -1))
-
-
-def observe_degraded(
-    kappa: Float[Array | np.ndarray, "*batch bin y x"],
-    key: Key[Array, ""],
-    *,
-    pixel: float,
-    n_gal: PerBin,
-    sigma_e: float,
-    smoothing: PerBin,
-    transform: Callable | None = None,
-    factor: int = 1,
-    mask: Mask | None = None,
-) -> Float[Array, "*batch bin2 y2 x2"]:
-    """What a network is shown: noise, then coarser pixels, then the degradation, then smoothing, within the mask.
-
-    Args:
-        kappa: noiseless maps.
-        key: of the noise, and of the degradation if it draws numbers.
-        pixel: pixel side of `kappa` [arcmin].
-        n_gal: source density of each bin [arcmin^-2].
-        sigma_e: total intrinsic ellipticity dispersion; 0 is noiseless.
-        smoothing: standard deviation of the Gaussian of each bin [arcmin].
-        transform: a degradation, called as `transform(kappa, key=key)`.
-        factor: pixels averaged along each side.
-        mask: True where observed, on the pixels of `kappa`; a coarse pixel is observed where all of it is.
-    """
-    kept = None
-    kappa = add_shape_noise(jnp.asarray(kappa), n_gal=n_gal, pixel=pixel, sigma_e=sigma_e, key=key)
-    if mask is not None:
-        kappa = jnp.where(jnp.asarray(mask), kappa, 0)
-        kept = jnp.asarray(coarsen(jnp.asarray(mask, jnp.float32), factor) == 1)
-    image = jnp.asarray(coarsen(kappa, factor))
-    if transform is not None:
-        image = transform(image, key=jax.random.fold_in(key, zlib.crc32(b"degradation")))
-    return smooth(image, smoothing, pixel * factor, kept)

@@ -12,6 +12,7 @@ from .spectra import pairs as pairs
 from .spectra import power_spectrum as power_spectrum
 from .vectors import DEFAULT as DEFAULT
 from .vectors import NAMES as NAMES
+from .vectors import Bins as Bins
 from .vectors import binning as binning
 from .vectors import measure as measure
 from .vectors import ready as ready

@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Num, Shaped
 
+from wlbook.common import checks
+
 Maps = Num[Array | np.ndarray, "*batch bin y x"]
 Mask = Shaped[Array | np.ndarray, "..."] | None
 Real = int | float
@@ -23,19 +25,13 @@ def checked_shape(kappa: Any, *, boundary: str = "periodic", margin: int = 0, mo
         boundary: what was passed as boundary.
         margin: pixels on each side that a statistic cannot use when edges are dropped.
         more: what else `boundary` may be beside "periodic" and "drop".
-
-    Raises:
-        ValueError: naming the argument that is wrong.
     """
     array = kappa if isinstance(kappa, jax.Array | np.ndarray) else np.asarray(kappa)
     if array.ndim < 3:
         raise ValueError(f"kappa of shape {array.shape}: must be [..., bin, y, x]")
     if array.dtype.kind not in "fiub" and array.dtype != jax.numpy.bfloat16:
         raise ValueError(f"kappa of dtype {array.dtype}: must be real numbers")
-    allowed = ("periodic", "drop", *more)
-    if boundary not in allowed:
-        choices = ", ".join(f'"{name}"' for name in allowed)
-        raise ValueError(f"boundary = {boundary!r}: must be one of {choices}")
+    checks.one_of("boundary", boundary, ("periodic", "drop", *more))
     smallest = 1 if boundary == "periodic" else 2 * margin + 1
     if min(array.shape[-2:]) < smallest:
         raise ValueError(
@@ -53,11 +49,7 @@ def broken_pixels(kappa: Any, mask: Bool[np.ndarray, "y x"] | None) -> ValueErro
 
 
 def checked_mask(mask: Any, pixels: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:
-    """`mask` as a boolean array of the maps' shape [y, x]; None when every pixel is observed.
-
-    Raises:
-        ValueError: naming what is wrong with the mask.
-    """
+    """`mask` as a boolean array of the maps' shape [y, x]; None when every pixel is observed."""
     if mask is None:
         return None
     if isinstance(mask, Tracer):
@@ -73,11 +65,7 @@ def checked_mask(mask: Any, pixels: tuple[int, ...]) -> Bool[np.ndarray, "y x"] 
 
 
 def checked_edges(edges: Any, name: str = "edges") -> np.ndarray:
-    """`edges` as float64.
-
-    Raises:
-        ValueError: naming what is wrong with the edges.
-    """
+    """`edges` as float64."""
     values = np.asarray(edges, dtype=np.float64)
     if values.ndim != 1 or values.size < 2:
         raise ValueError(f"{name} of shape {values.shape}: must be a list of at least 2 bin edges")
@@ -90,11 +78,7 @@ def checked_edges(edges: Any, name: str = "edges") -> np.ndarray:
 
 
 def checked_count(name: str, value: Any, least: int) -> int:
-    """`value` as a whole number that is not below `least`.
-
-    Raises:
-        ValueError: naming the argument.
-    """
-    if isinstance(value, bool) or int(value) != value or value < least:
-        raise ValueError(f"{name} = {value}: must be a whole number >= {least}")
+    """`value` as a whole number that is not below `least`."""
+    whole = not isinstance(value, bool) and int(value) == value and value >= least
+    checks.require(whole, name, value, f"a whole number >= {least}")
     return int(value)

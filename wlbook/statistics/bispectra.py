@@ -48,9 +48,6 @@ def bispectrum(
         mask: True where a pixel is observed [y, x]; None: everywhere. kappa is measured from its mean over the
             observed pixels, is 0 in the others, and B is divided by the share of observed pixels: right as long as B
             changes little over the waves of the mask itself.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     maps, edges = checked_field(kappa, side, ell_edges, boundary, "bispectrum")
     observed = checked_mask(mask, maps.shape[-2:])

@@ -17,6 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
+from wlbook.common import batching
 from wlbook.statistics.arguments import broken_pixels
 
 
@@ -73,9 +74,6 @@ def over_maps(
         mask: which pixels are observed; None: all.
         numbers: one for each image, which `one` then takes after the image.
         options: passed on; compiled in, so they must be hashable.
-
-    Raises:
-        ValueError: an observed pixel is NaN or infinite.
     """
     shape, inner = kappa.shape[: kappa.ndim - axes], kappa.shape[kappa.ndim - axes :]
     number, settings = math.prod(shape), tuple(sorted(options.items()))
@@ -111,22 +109,20 @@ def _in_blocks(run: Callable[..., Any], maps: Any, numbers: Any) -> Any:
     """`run` over blocks of equal size, several at a time; None if a map is not finite."""
     plan, number = layout(), len(maps)
     if plan.one_by_one:
-        maps = np.asarray(maps)  # a view; JAX would compile a slice for each block
+        maps = np.asarray(maps)
     size = min(number, max(1, plan.block_bytes // (4 * math.prod(maps.shape[1:]))))
     if maps.size > 2**18:  # else a second thread costs more than it gives
         size = min(size, -(-number // plan.workers))
-    # The last block ends with the last map and repeats some of the block before: all have one shape, compiled once.
-    starts = [*range(0, number - size, size), number - size]
 
-    def work(start: int) -> tuple[Any, bool]:
-        on_device = isinstance(maps, jax.Array)
-        block = jax.lax.dynamic_slice_in_dim(maps, start, size) if on_device else maps[start : start + size]
-        found, finite = run(block, None if numbers is None else numbers[start : start + size])
-        fresh = -(-start // size) * size - start
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[fresh:], found), bool(finite.all())
+    def work(batch: tuple[np.ndarray, int]) -> tuple[Any, bool]:
+        rows, fresh = batch
+        whole = isinstance(maps, np.ndarray) and fresh == size  # then a view; JAX would compile a slice for each block
+        block = maps[rows[0] : rows[-1] + 1] if whole else maps[rows]
+        found, finite = run(block, None if numbers is None else numbers[rows])
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:fresh], found), bool(finite.all())
 
     with ThreadPoolExecutor(plan.workers) as pool:
-        parts = list(pool.map(work, starts))
+        parts = list(pool.map(work, batching.equal(number, size)))
     if not all(finite for _, finite in parts):
         return None
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *(found for found, _ in parts))

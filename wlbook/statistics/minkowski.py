@@ -29,9 +29,6 @@ def minkowski_functionals(
             serve as neighbours.
         mask: True where a pixel is observed [y, x]; None: everywhere. Means are taken over the pixels whose
             differences need observed pixels only.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     maps = checked_shape(kappa, boundary=boundary, margin=2)
     observed = checked_mask(mask, maps.shape[-2:])

@@ -23,9 +23,6 @@ def pixel_histogram(kappa: Maps, *, edges: Edges, mask: Mask = None) -> Float[Ar
         kappa: maps [..., bin, y, x].
         edges: edges of the bins in kappa, increasing.
         mask: True where a pixel is observed [y, x]; None: everywhere.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     maps = checked_shape(kappa)
     observed = checked_mask(mask, maps.shape[-2:])
@@ -48,14 +45,7 @@ def moments(kappa: Maps, *, boundary: str = "periodic", mask: Mask = None) -> Fl
     returns sigma_0 and sigma_1).
 
     Args:
-        kappa: maps [..., bin, y, x].
-        boundary: "periodic": the edges wrap, as in LensTools; "drop": the two outermost pixels of each side only
-            serve as neighbours.
-        mask: True where a pixel is observed [y, x]; None: everywhere. Means are taken over the pixels whose
-            differences need observed pixels only.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
+        kappa, boundary, mask: as in `minkowski_functionals`.
     """
     maps = checked_shape(kappa, boundary=boundary, margin=2)
     observed = checked_mask(mask, maps.shape[-2:])

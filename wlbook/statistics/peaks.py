@@ -26,9 +26,6 @@ def peak_counts(
         boundary: "periodic": the edges wrap, as in LensTools; "drop": pixels without 8 neighbours are no peaks.
         mask: True where a pixel is observed [y, x]; None: everywhere. A peak needs itself and its 8 neighbours
             observed; counts are divided by the share of the pixels that could be peaks.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     return _extrema_of(kappa, edges, boundary, mask, sign=1)
 
@@ -38,14 +35,7 @@ def minima_counts(
 ) -> Float[Array, "*batch bin nu"]:
     """Number of minima per map whose depth lies in each bin (edge_k, edge_k+1]: the peaks of -kappa.
 
-    Args:
-        kappa: maps [..., bin, y, x].
-        edges: edges of the bins in kappa, increasing.
-        boundary: as in `peak_counts`.
-        mask: as in `peak_counts`.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
+    Arguments as in `peak_counts`.
     """
     return _extrema_of(kappa, edges, boundary, mask, sign=-1)
 
@@ -66,10 +56,7 @@ def peak_weights(mask: np.ndarray | None, boundary: str) -> Float[np.ndarray, "y
 
 
 def count_peaks(
-    image: Float[Array, "y x"],
-    thresholds: Float[Array, " edge"],
-    weights: Float[Array, "y2 x2"] | None,
-    boundary: str,
+    image: Float[Array, "y x"], thresholds: Float[Array, " edge"], weights: Float[Array, "y2 x2"] | None, boundary: str
 ) -> Float[Array, " nu"]:
     """Peaks of one map between thresholds, each with the weight of its pixel."""
     frame = framed(image, 1, boundary)

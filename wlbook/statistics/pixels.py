@@ -30,11 +30,7 @@ def shifted(frame: Image, margin: int, dy: int = 0, dx: int = 0) -> Image:
 def usable(
     mask: Bool[np.ndarray, "y x"] | None, offsets: Iterable[tuple[int, int]], margin: int, boundary: str
 ) -> Bool[np.ndarray, "y2 x2"] | None:
-    """Which inner pixels are observed together with all their neighbours; None: all of them.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Which inner pixels are observed together with all their neighbours; None: all of them."""
     if mask is None:
         return None
     frame = framed(mask, margin, boundary)

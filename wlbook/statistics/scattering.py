@@ -34,9 +34,6 @@ def scattering_transform(
         mask: True where a pixel is observed [y, x]; None: everywhere. kappa is measured from its mean over the observed
             pixels and is 0 in the others; means are taken over pixels with 95 % of the wavelet's Gaussian on usable
             ones: observed in first order, with a usable modulus in second order, where the others get its mean.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     maps = checked_shape(kappa, boundary=boundary)
     observed = checked_mask(mask, maps.shape[-2:])
@@ -87,9 +84,6 @@ def _shares(weights: np.ndarray, scales: int, steps: tuple[int, ...]) -> list[li
     """What each pixel counts in the mean of scale k: [0][k] of the map; [1 + j][k] of the modulus of scale j.
 
     A modulus is known where its scale could be used.
-
-    Raises:
-        ValueError: a scale for which no pixel is left.
     """
     first = _used(weights, scales)
     used = [first, *(_used(each, scales) for each in first)]

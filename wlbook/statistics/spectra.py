@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from wlbook.common import checks
 from wlbook.statistics.arguments import Edges, Maps, Mask, Real, checked_edges, checked_mask, checked_shape
 from wlbook.statistics.execution import bin_sums, over_maps
 
@@ -36,13 +37,8 @@ def modes(pixels: int, side: Real, ell_edges: tuple[float, ...]) -> tuple[np.nda
 
 
 def checked_field(kappa: Any, side: Real, ell_edges: Any, boundary: str, what: str) -> tuple[Any, tuple[float, ...]]:
-    """Square maps and edges in ell for a statistic of waves.
-
-    Raises:
-        ValueError: naming what is wrong with the maps, the side, the edges or the boundary.
-    """
-    if not side > 0:
-        raise ValueError(f"side = {side}: must be > 0 [deg]")
+    """Square maps and edges in ell for a statistic of waves."""
+    checks.positive("side", side, "deg")
     edges = checked_edges(ell_edges, "ell_edges")
     maps = checked_shape(kappa, boundary=boundary)
     if maps.shape[-1] != maps.shape[-2]:
@@ -74,9 +70,6 @@ def power_spectrum(
             none is farther apart than half a side along x or y. Good to 3 % for spectra up to ell^-2; a steeper one
             leaks from its large scales to the small ones (8 % at 30 waves a side for ell^-2.5).
         mask: True where a pixel is observed [y, x]; None: everywhere.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     maps, edges = checked_field(kappa, side, ell_edges, boundary, "power spectrum")
     pixels = maps.shape[-1]

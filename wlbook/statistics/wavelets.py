@@ -8,16 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.statistics.arguments import (
-    Edges,
-    Maps,
-    Mask,
-    Real,
-    checked_count,
-    checked_edges,
-    checked_mask,
-    checked_shape,
-)
+from wlbook.common import checks
+from wlbook.statistics import arguments
+from wlbook.statistics.arguments import Edges, Maps, Mask, Real
 from wlbook.statistics.execution import bin_sums, over_maps
 from wlbook.statistics.peaks import count_peaks, peak_weights
 from wlbook.statistics.pixels import bin_index, thresholds_of
@@ -44,9 +37,6 @@ def starlet(
             codes; "drop": what lies outside is not observed.
         mask: True where a pixel is observed [y, x]; None: everywhere. Each c_j is a mean over observed pixels only:
             the convolution of the observed map over that of the mask. Pixels that are not observed get 0.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     maps, observed, scales = _checked(kappa, scales, boundary, mask)
     cover = _coverage(maps.shape[-2:], scales, boundary, observed)
@@ -54,14 +44,10 @@ def starlet(
 
 
 def starlet_noise(scales: int) -> np.ndarray:
-    """Standard deviation of the starlet coefficients of white noise of unit variance [scale], the rest's last.
-
-    Raises:
-        ValueError: naming a number of scales that is too small.
-    """
+    """Standard deviation of the starlet coefficients of white noise of unit variance [scale], the rest's last."""
     spline, kernel, norms = np.array(SPLINE), np.ones(1), []
     kernels = [np.ones((1, 1))]
-    for scale in range(checked_count("scales", scales, 1)):
+    for scale in range(arguments.checked_count("scales", scales, 1)):
         spread = np.zeros(4 * 2**scale + 1)
         spread[:: 2**scale] = spline
         kernel = np.convolve(kernel, spread)
@@ -72,13 +58,7 @@ def starlet_noise(scales: int) -> np.ndarray:
 
 
 def starlet_peaks(
-    kappa: Maps,
-    *,
-    edges: Edges,
-    scales: int = 4,
-    units: Units = None,
-    boundary: str = "periodic",
-    mask: Mask = None,
+    kappa: Maps, *, edges: Edges, scales: int = 4, units: Units = None, boundary: str = "periodic", mask: Mask = None
 ) -> Float[Array, "*batch bin scale nu"]:
     """Number of peaks per map among the starlet coefficients of each scale.
 
@@ -95,9 +75,6 @@ def starlet_peaks(
         mask: as in `starlet`. A coefficient is used if observed pixels hold 95 % of the weight of what it averages
             over; a peak needs itself and its 8 neighbours, and counts are divided by the share of the pixels that
             could be peaks.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     plan = _plan(kappa, edges, scales, units, boundary, mask)
     wrapped = "periodic" if boundary == "periodic" else "drop"
@@ -108,33 +85,19 @@ def starlet_peaks(
 
 
 def starlet_l1(
-    kappa: Maps,
-    *,
-    edges: Edges,
-    scales: int = 4,
-    units: Units = None,
-    boundary: str = "periodic",
-    mask: Mask = None,
+    kappa: Maps, *, edges: Edges, scales: int = 4, units: Units = None, boundary: str = "periodic", mask: Mask = None
 ) -> Float[Array, "*batch bin scale nu"]:
     """Sum of the absolute starlet coefficients between two heights, per pixel: the l1-norm of each scale.
 
     Peaks, voids and all that lies between them in one number a height (Ajani, Starck & Pettorino 2021,
     arXiv:2101.01542; theirs is the sum over pixels). Bins are [edge_k, edge_k+1).
 
-    Args:
-        kappa: maps [..., bin, y, x].
-        edges: edges of the bins, increasing.
-        scales: number of details, >= 1; the smooth rest comes after them.
-        units: as in `starlet_peaks`.
-        boundary: as in `starlet`.
-        mask: as in `starlet_peaks`; the mean is over the coefficients that are used.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
+    Arguments as in `starlet_peaks`, but for `boundary`, which is as in `starlet`. With a mask the mean is over the
+    coefficients that are used.
     """
     plan = _plan(kappa, edges, scales, units, boundary, mask)
-    weights = None if plan.used is None else plan.used / plan.used.mean((-2, -1), keepdims=True)
-    weights = None if weights is None else weights.astype(np.float32)
+    used = plan.used
+    weights = None if used is None else (used / used.mean((-2, -1), keepdims=True)).astype(np.float32)
     arrays = (plan.cover, plan.thresholds, plan.units, weights)
     return over_maps(_l1, plan.maps, *arrays, mask=plan.mask, scales=plan.scales, boundary=boundary)
 
@@ -152,15 +115,15 @@ class _Plan(NamedTuple):
 
 
 def _checked(kappa: Any, scales: Any, boundary: str, mask: Any) -> tuple[Any, Any, int]:
-    maps = checked_shape(kappa, boundary=boundary, margin=1, more=("reflect",))
-    return maps, checked_mask(mask, maps.shape[-2:]), checked_count("scales", scales, 1)
+    maps = arguments.checked_shape(kappa, boundary=boundary, margin=1, more=("reflect",))
+    return maps, arguments.checked_mask(mask, maps.shape[-2:]), arguments.checked_count("scales", scales, 1)
 
 
 def _plan(kappa: Any, edges: Any, scales: Any, units: Any, boundary: str, mask: Any) -> _Plan:
     maps, observed, scales = _checked(kappa, scales, boundary, mask)
     values = np.ones(scales + 1) if units is None else np.asarray(units, np.float64)
-    if values.shape != (scales + 1,) or not (values > 0).all():
-        raise ValueError(f"units = {values.tolist()}: must be {scales + 1} numbers > 0, one a scale and the rest's")
+    fit = values.shape == (scales + 1,) and (values > 0).all()
+    checks.require(fit, "units", values.tolist(), f"{scales + 1} numbers > 0, one a scale and the rest's")
     cover = _coverage(maps.shape[-2:], scales, boundary, observed)
     used = None
     if cover is not None:
@@ -170,7 +133,7 @@ def _plan(kappa: Any, edges: Any, scales: Any, units: Any, boundary: str, mask: 
         if not used.any((-2, -1)).all():
             widest = int(used.any((-2, -1)).sum())
             raise ValueError(f"scales = {scales}: too little of the map is observed for more than {widest}")
-    thresholds = thresholds_of(checked_edges(edges))
+    thresholds = thresholds_of(arguments.checked_edges(edges))
     return _Plan(maps, observed, scales, thresholds, values.astype(np.float32), cover, used)
 
 

@@ -1,0 +1,37 @@
+"""Figures of chapter 3: what is drawn is what was measured."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from wlbook.figures import network
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def test_several_networks_share_one_entry_of_the_legend_and_all_losses_are_seen():
+    one = {"step": np.arange(1, 11), "loss": np.linspace(1, 0.2, 10)}
+    looked = {"held_out_step": np.array([5, 10]), "held_out_loss": np.array([0.6, 0.4])}
+    figure = network.losses([one | looked, one | looked | {"loss": one["loss"] - 1.5}], window=3)
+    (axis,) = figure.axes
+    legend = axis.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "held-out models"]
+    assert axis.get_ylim()[0] == pytest.approx(-1.3)
+
+
+def test_bias_is_answer_minus_truth_and_held_out_models_are_hollow():
+    truth, hollow = np.array([0.7, 0.8, 0.9]), np.array([False, True, False])
+    figure = network.bias(truth, [truth + 0.1, truth], [0 * truth, 0 * truth], hollow=hollow, name="S8")
+    for axis, off in zip(figure.axes, (0.1, 0.0), strict=True):
+        filled, empty = axis.lines[0], axis.lines[1]
+        np.testing.assert_allclose(filled.get_ydata(), [off, off], atol=1e-12)
+        np.testing.assert_allclose(empty.get_xdata(), [0.8])
+        assert empty.get_markerfacecolor() == "white" != filled.get_markerfacecolor()
