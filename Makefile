@@ -5,7 +5,7 @@ BIN := .venv/bin
 export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE  # without bytecode every page compiles its imports: 5 s each
 
-.PHONY: book test check pages references rivals lock clean help
+.PHONY: book test check pages stages references rivals lock clean help
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ check: .venv/ready  ## lint, types and unit tests
 
 pages: .venv/ready  ## execute every page from an empty store and compare its cells (nbval)
 	$(BIN)/pytest --nbval tests/pages --nbval-sanitize-with tests/pages/sanitize.cfg
+
+stages: .venv/ready  ## write down what an edit makes anew, in CONTRIBUTING.md
+	$(BIN)/python tests/stage_table.py
 
 references: .venv/ready  ## execute the pages anew and store their text outputs for nbval
 	$(BIN)/python tests/pages/refresh.py
