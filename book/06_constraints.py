@@ -227,7 +227,6 @@ _ = figures.constraints.coverage_figure(shares)
 # statistic is measured on them, chapter 3's network is asked about them, and so is its {term}`null network`.
 
 # %%
-
 universes = np.repeat(parameters, of_model.shape[1], axis=0)
 gaussian = inference.GaussianFields(maps[of_model.ravel()], universes, side=side)
 drawn, drawn_sky = gaussian.universes(parameters, null_maps, seed=1000 * seed)
