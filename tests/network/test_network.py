@@ -268,7 +268,7 @@ def test_deeplss_knows_places_and_refuses_another_size():
 
 
 def small(name):
-    return architectures.make(name, bins=2, outputs=5, width=2, pixels=32, key=key())
+    return architectures.Architecture(name, {"width": 2}).build(bins=2, outputs=5, pixels=32, key=key())
 
 
 @pytest.mark.parametrize("name", architectures.NETWORKS)
@@ -394,9 +394,9 @@ def test_maps_too_small_for_any_block_are_named():
 
 def test_unknown_things_are_named():
     with pytest.raises(ValueError, match=r'^architecture = \'Huge\': must be one of "Compact", "Ribli18", "DeepLSS"$'):
-        architectures.make("Huge", key=key())
+        architectures.Architecture("Huge")
     with pytest.raises(ValueError, match=r"^ramps: not an argument of Ribli18$"):
-        architectures.make("Ribli18", ramps=8, pixels=64, key=key())
+        architectures.Architecture("Ribli18", {"ramps": 8})
 
     class Odd(eqx.Module):
         layers: tuple = (eqx.nn.Lambda(jnp.tanh),)

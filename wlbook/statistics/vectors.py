@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Num
 
 from wlbook.common import random
 from wlbook.common.progress import progress
-from wlbook.simulation.survey import Survey, observe
+from wlbook.simulation.survey import Survey, coarsen, observe
 from wlbook.statistics.arguments import Mask, Real, checked_count, checked_mask, checked_shape
 from wlbook.statistics.bispectra import bispectrum
 from wlbook.statistics.execution import over_maps
@@ -196,7 +196,6 @@ def measure(
         raise ValueError(f"bins.edges = {sorted(bins.edges)}: {missing} is missing")
     maps = checked_shape(kappa)
     usable = checked_mask(mask, maps.shape[-2:])
-    statistics = ready(bins, side=side, mask=usable)
     look = {"pixel": 60 * float(side) / maps.shape[-1], "survey": survey, "transform": transform}
     names_of_maps = random.of_maps(len(maps))
 
@@ -204,6 +203,9 @@ def measure(
         arrays = (random.key(seed, "noise"), usable)
         options = {"numbers": names_of_maps[part], "axes": 3, "mask": usable, **look}
         observed = over_maps(_observed, maps[part], *arrays, **options)
+        larger = maps.shape[-1] // observed.shape[-1]  # a degradation may have made pixels, and the mask's too, coarser
+        kept = usable if usable is None else np.asarray(coarsen(np.asarray(usable, np.float32), larger)) == 1
+        statistics = ready(bins, side=side, mask=kept)
         found = {name: statistics[name](observed) for name in wanted}
         return {name: np.asarray(v).reshape(len(observed), math.prod(v.shape[1:])) for name, v in found.items()}
 
