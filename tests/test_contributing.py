@@ -101,8 +101,8 @@ def test_a_degradation_is_added_in_three_files(book):
     grammar = book / "wlbook/degradation/grammar.py"
     replaced(
         grammar,
-        '    "gaussianize": _Call(gaussianize),\n',
-        '    "gaussianize": _Call(gaussianize),\n    "negate": _Call(negate),\n',
+        '    "gaussianize": (gaussianize, ""),\n',
+        '    "gaussianize": (gaussianize, ""),\n    "negate": (negate, ""),\n',
     )
     imported = "from wlbook.degradation.randomisation import"
     replaced(grammar, imported, f"from wlbook.degradation.new import negate\n{imported}")

@@ -25,7 +25,7 @@ from wlbook.network import batches, summary, trainer
 from wlbook.network import layers as wl_layers
 from wlbook.simulation import survey
 
-HERE = Path(__file__).parent
+PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # what pytest puts there for this file
 
 
 def key(n=0):
@@ -91,7 +91,7 @@ def close(one, two, **tolerance):
 
 _CHILD = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {paths!r}
 from pathlib import Path
 from test_trainer import bits, long_training
 from wlbook.network import trainer
@@ -117,7 +117,7 @@ def long_training(checkpoint):
 @pytest.mark.slow
 def test_ten_kills_at_random_steps_leave_the_bits_of_undisturbed_training(tmp_path):
     state = tmp_path / "kept" / "state.eqx"
-    command = [sys.executable, "-c", _CHILD.format(tests=str(HERE)), str(state.parent), str(tmp_path / "bits")]
+    command = [sys.executable, "-c", _CHILD.format(paths=PATHS), str(state.parent), str(tmp_path / "bits")]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     wait, reached = random.Random(3), []
     for _ in range(10):
@@ -180,7 +180,7 @@ def test_one_call_of_many_steps_ends_where_a_python_loop_does(norm):
 
 _SHARDED = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {paths!r}
 import json
 import jax
 from test_trainer import Tiny, run, key
@@ -201,7 +201,7 @@ def test_a_batch_split_over_four_devices_gives_what_one_device_gives():
     found = {}
     for number in (1, 4):
         environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={number}"}
-        command = [sys.executable, "-c", _SHARDED.format(tests=str(HERE))]
+        command = [sys.executable, "-c", _SHARDED.format(paths=PATHS)]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         found[number] = json.loads(done.stdout)
     assert found[4].pop("devices") == 4 and found[4].pop("odd") == 3

@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from wlbook import memory
+from wlbook.simulation import memory
 
 def faults(fill):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
