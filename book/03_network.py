@@ -12,7 +12,7 @@
 #
 # **The paper.** {cite:t}`zorrilla2020` train a network of 18 convolutions and 8.3 million weights on maps of 512²
 # pixels, and find that it constrains $(\Omega_m, \sigma_8)$ 20 % better than the power spectrum, the peaks and the
-# {term}`Minkowski functionals` together. This page trains the network that chapters 4 to 6 look into; whether it
+# {term}`Minkowski functionals` together. This page trains the network that chapters 4 and 6 look into; whether it
 # beats the statistics is asked in {doc}`06_constraints`.
 #
 # **The cost.** {glue:text}`network-cost`.

@@ -141,7 +141,8 @@ _ = figures.saliency.saliency_panels(first_map, its_saliency, titles, side=side)
 #   {cite:p}`montavon2017`.
 # - *Perturbation*: occlusion covers a square and looks how far the answer falls.
 #
-# Here is one map under each of them.
+# Here is one map under each of them. SmoothGrad adds noise of 0.3 of the spread of noiseless maps, to both kinds of map;
+# expected gradients start from the last `n_few` maps.
 
 # %%
 square = max(1, data.sizes["x"] // 16)  # what occlusion covers [pixels]
@@ -201,9 +202,9 @@ shuffled = without_history(shuffled)
 from wlbook.network import summary
 
 weights = summary.weights(noisy.model)
-layers = sum(weight.ndim > 1 for weight in weights.values())
+layers = sum(weight.ndim > 1 for weight in weights.values())  # a bias has one axis
 depths = (1, layers // 2, layers)  # the last layer, half of them, all
-findings, falls = saliency.examine_all(
+findings, cascades = saliency.examine_all(
     methods["noisy"],
     noisy,
     few,
@@ -215,6 +216,7 @@ findings, falls = saliency.examine_all(
     key=key,
 )
 failures = saliency.failures(findings)
+detector_value = {(one.method, one.detector): one.value for one in findings}
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
 from IPython.display import Markdown
@@ -224,7 +226,7 @@ Markdown(saliency.verdict_table(findings))
 # %% mystnb={"image": {"alt": "Rank correlation with the trained network's attribution after the last, half and all of the layers are drawn anew, for twelve methods."}, "figure": {"name": "fig-saliency-cascade", "caption": "Rank correlation of each method's attribution with that of the trained network, after the weights of the last layer, of half of the layers or of all were drawn anew (mean over maps). The dashed line is what the map alone gives, as an attribution, beside input x gradient."}}
 product = saliency.over_maps(saliency.input_x_gradient, noisy, few, s_8)
 input_alone = saliency.rank_correlation(np.abs(product), np.abs(few)).mean()
-_ = figures.saliency.cascade(falls, depths, reference=input_alone)
+_ = figures.saliency.cascade(cascades, depths, reference=input_alone)
 
 # %% [markdown]
 # A new last layer weighs the same features otherwise, so some likeness is due. It leaves these methods nearly
@@ -263,7 +265,7 @@ for kind, pair in small_networks.items():
 import jax
 
 bootstrap = random.key(seed, "bootstrap")
-draws = jax.random.randint(bootstrap, (n_draws, n_maps), 0, len(kappa))
+draws = jax.random.randint(bootstrap, (n_draws, len(kappa)), 0, len(kappa))
 draws = np.asarray(draws)  # which maps each draw takes
 
 # %% [markdown]
@@ -302,7 +304,7 @@ _ = figures.saliency.share_panels(edges, shares)
 parameters = [r"$\Omega_m$", r"$\sigma_8$"]
 
 
-def answer(kind, low, high):
+def share_between(kind, low, high):
     """The share between two kappas in units of sigma, for both parameters."""
     one, other = (shares_of(kind, label, [low, high]) for label in parameters)
     return saliency.joint_share(one, other)
@@ -310,18 +312,19 @@ def answer(kind, low, high):
 
 def beyond_two_sigma(kind):
     """Share of attribution over share of pixels beyond 2 sigma, with its error."""
-    within = answer(kind, -2, 2)
+    within = share_between(kind, -2, 2)
     pixels = 1 - within.pixels
     return (1 - within.mean) / pixels, within.error / pixels
 
 
-voids, peaks = answer("noiseless", -np.inf, 0), answer("noisy", 3, np.inf)
+voids = share_between("noiseless", -np.inf, 0)
+peaks = share_between("noisy", 3, np.inf)
 extreme = {kind: beyond_two_sigma(kind) for kind in networks}
 
 # %% [markdown]
 # These numbers go to the {doc}`claims page <claims>`.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 from wlbook.runner import claims
 
 weaker = min(extreme, key=extreme.get)
@@ -436,25 +439,29 @@ if coarser is not None:  # only where the maps were simulated here
 # In every case $\sigma_\kappa$ is that of its own maps.
 
 # %%
-answers, found = {}, {}
+slopes, found = {}, {}
 for name, (network, maps) in cases.items():
     edges = maps.std() * np.array([-np.inf, -2, 0, 3, np.inf])
-    answers[name] = gradient(network, maps, s_8)
-    found[name] = saliency.attribution_share(answers[name], maps, edges)
+    slopes[name] = gradient(network, maps, s_8)
+    found[name] = saliency.attribution_share(slopes[name], maps, edges)
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
 words = ["below -2σ", "-2σ to 0", "0 to 3σ", "above 3σ"]
 Markdown(saliency.share_table(found, words))
 
+# %% [markdown]
+# Both resolutions hold the same structures. How alike are the maps, how alike their saliencies, and how far apart is the
+# share at negative $\kappa$?
+
 # %%
-resolved = dict.fromkeys(("maps", "saliency", "voids"), "not measured")
+alike, below_zero = {}, {}
 if names:
-    fine, half = (cases[name][1] for name in names)
-    resolved["maps"] = f"{saliency.rank_correlation(fine, half).mean():.2f}"
-    fine, half = (answers[name] for name in names)
-    resolved["saliency"] = f"{saliency.rank_correlation(fine, half).mean():.2f}"
-    fine, half = (found[name][0][:, :2].sum(axis=1).mean() for name in names)
-    resolved["voids"] = f"{100 * (half - fine):+.1f} %"
+    fine, half = names
+    alike["maps"] = saliency.rank_correlation(cases[fine][1], cases[half][1]).mean()
+    alike["saliency"] = saliency.rank_correlation(slopes[fine], slopes[half]).mean()
+    for name in names:
+        share, _ = found[name]  # of each map in each range
+        below_zero[name] = share[:, :2].sum(axis=1).mean()
 
 # %% [markdown]
 # Share of squared gradient of $S_8$ in percent, with its error over maps, and in brackets the share of pixels. Between
@@ -470,7 +477,8 @@ if names:
 
 # %%
 rings = np.linspace(0, 30, 11)  # [arcmin]
-ell_edges = np.geomspace(2 * 360 / side, 60 * 180 / pixel, 9)
+fundamental, nyquist = 360 / side, 60 * 180 / pixel
+ell_edges = np.geomspace(2 * fundamental, nyquist, 9)
 profiles, waves = {}, {}
 for kind in networks:
     maps = gradients[kind, r"$S_8$"][0]
@@ -498,17 +506,18 @@ _ = figures.saliency.shape(radius, profiles, ell, waves)
 
 
 # %%
-def add(method, kind, groups, number):
+def effect_of(method, kind, groups, n_groups):
     """What groups of pixels add to S8: pixel by pixel, and summed [map, group]."""
     maps, network = shown[kind][:n_few], networks[kind][0]
-    named = {"groups": groups}
-    each = saliency.over_maps(method, network, maps, s_8, each=named, number=number)
-    return each, saliency.group_totals(each, groups, number)
+    options = {"each": {"groups": groups}, "number": n_groups}
+    of_pixels = saliency.over_maps(method, network, maps, s_8, **options)
+    return of_pixels, saliency.group_totals(of_pixels, groups, n_groups)
 
 
 # %% [markdown]
 # The pixels of the rest, of peaks and of voids are groups 0, 1 and 2; connected regions are counted the same way, with
-# the rest as region 0.
+# the rest as region 0, which is left out where the largest effect of one region is asked for. `completeness` checks that
+# Shapley values sum to the rise of the answer.
 
 # %%
 effects, largest, complete = {}, {}, {}
@@ -516,12 +525,13 @@ for kind in networks:
     maps, network = shown[kind][:n_few], networks[kind][0]
     low, high = -sigma[kind], 2 * sigma[kind]
     region, group = saliency.regions(maps, low=low, high=high)
-    each, effects[f"{kind}, Shapley"] = add(saliency.shapley, kind, group, 3)
-    complete[kind] = saliency.completeness(each, network, maps, s_8)
+    values, totals = effect_of(saliency.shapley, kind, group, 3)
+    effects[f"{kind}, Shapley"] = totals
+    complete[kind] = saliency.completeness(values, network, maps, s_8)
     covered = f"{kind}, one covered"
-    _, effects[covered] = add(saliency.occlude_groups, kind, group, 3)
-    number = int(region.max()) + 1
-    _, alone = add(saliency.occlude_groups, kind, region, number)
+    _, effects[covered] = effect_of(saliency.occlude_groups, kind, group, 3)
+    n_regions = int(region.max()) + 1
+    _, alone = effect_of(saliency.occlude_groups, kind, region, n_regions)
     largest[covered] = np.abs(alone[:, 1:]).max(axis=1)
 
 # %% tags=["hide-input", "nbval-ignore-output"] mystnb={"markdown_format": "myst"}
@@ -560,8 +570,7 @@ print(f"relevance of {relevance[0].shape}, {over} {conserved:.3f}")
 # %% tags=["remove-cell", "nbval-ignore-output"]
 from myst_nb import glue
 
-number = {(one.method, one.detector): one.value for one in findings}
-unmoved = [name for name in falls if number[name, "top layer"] > 0.8]
+unmoved = [name for name in cascades if detector_value[name, "top layer"] > 0.8]
 honest = [name for name, failed in failures.items() if not failed]
 crossed = by_method["noisy", "input x gradient", "destroyed"].share[0]
 numbers = {
@@ -570,9 +579,9 @@ numbers = {
     "unmoved": ", ".join(unmoved) or "none",
     "honest": ", ".join(honest) or "none",
     "input-alone": f"{input_alone:.2f}",
-    "gradient-top": f"{number['gradient', 'top layer']:.2f}",
-    "gradient-all": f"{number['gradient', 'all layers']:.2f}",
-    "product-all": f"{number['input x gradient', 'all layers']:.2f}",
+    "gradient-top": f"{detector_value['gradient', 'top layer']:.2f}",
+    "gradient-all": f"{detector_value['gradient', 'all layers']:.2f}",
+    "product-all": f"{detector_value['input x gradient', 'all layers']:.2f}",
     "noisy-destroyed": f"{100 * crossed:.0f} %",
 }
 if n_seeds > 1:
@@ -592,8 +601,12 @@ for name in ("input x gradient", "integrated gradients", "occlusion"):
     both = [100 * by_method["noisy", name, label].share[0] for label in parameters]
     short = "product" if name == "input x gradient" else name.split()[0]
     numbers[f"noisy-{short}"] = f"{both[0]:.0f} and {both[1]:.0f} %"
-for name, text in resolved.items():
-    numbers[f"resolved-{name}"] = text
+for name in ("maps", "saliency"):
+    numbers[f"resolved-{name}"] = f"{alike[name]:.2f}" if names else "not measured"
+numbers["resolved-voids"] = "not measured"
+if names:
+    fine, half = below_zero.values()
+    numbers["resolved-voids"] = f"{100 * (half - fine):+.1f} %"
 for name, text in numbers.items():
     glue(f"saliency-{name}", str(text), display=False)
 
@@ -648,16 +661,20 @@ for name, text in numbers.items():
 # ```
 # ````
 
+# %% [markdown]
+# What this page concluded, asserted in bands. Deep Taylor ignores signs, so it must miss
+# the linear model's weights.
+
 # %%
 noise_level = survey.sigma_e**2 / survey.n_gal
 if recipe["training"].steps >= 400 and 0 < noise_level <= 0.4**2 / 30:
     assert r2["noiseless"] > r2["noisy"] > 0.5, "noise costs, and leaves something"
 for one in shares.values():
     assert abs(one.share.sum() - 1) < 1e-6, "every pixel lies in one range"
-assert number["gradient", "all layers"] < 0.5, "the gradient must notice"
-assert number["gradient", "linear model"] < 1e-4
-assert number["deep Taylor", "linear model"] > 0.02
-assert number["integrated gradients", "sum"] < 0.02, "they must be complete"
+assert detector_value["gradient", "all layers"] < 0.5, "the gradient must notice"
+assert detector_value["gradient", "linear model"] < 1e-4
+assert detector_value["deep Taylor", "linear model"] > 0.02
+assert detector_value["integrated gradients", "sum"] < 0.02, "must be complete"
 for one in complete.values():
     assert np.allclose(one, 1, rtol=2e-2), "Shapley values must sum to the rise"
 assert abs(conserved - 1) < 1e-3, "without biases relevance is conserved"

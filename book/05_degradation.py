@@ -102,8 +102,10 @@ survey = Survey(n_gal, sigma_e if noise == "first" else 0.0, smoothing)
 
 def transform(spec):
     """The degradation of that name, with the noise behind it if that is the order."""
-    steps = [spec] * (spec != "none") + [f"add_noise:{after}"] * (after > 0)
-    return degradation.parse("+".join(steps or ["none"]), side=side, redshifts=lenses)
+    if after > 0:
+        noise_last = f"add_noise:{after}"
+        spec = noise_last if spec == "none" else f"{spec}+{noise_last}"
+    return degradation.parse(spec, side=side, redshifts=lenses)
 
 
 transforms = {spec: transform(spec) for spec in ["none", *degradations]}
@@ -119,10 +121,10 @@ from wlbook.simulation import dataset, observe
 kappa = dataset.select(data, "fiducial")["kappa"].values
 key = random.key(seed, "shown")
 look = partial(observe, pixel=data.attrs["pixel"], factor=coarsen, key=key)
-rough = Survey(survey.n_gal, survey.sigma_e, smoothing=0.0)
+unsmoothed = Survey(survey.n_gal, survey.sigma_e, smoothing=0.0)
 seen = {}
 for spec, taken in transforms.items():
-    seen[spec] = np.asarray(look(kappa, rough, transform=taken))
+    seen[spec] = np.asarray(look(kappa, unsmoothed, transform=taken))
 
 # %%
 from wlbook import statistics
@@ -211,7 +213,8 @@ predicted = ask(networks)
 
 # %% [markdown]
 # The amortised network is asked for a ladder of cuts, for low, middle and high {term}`kappa` and their pairs, and for
-# everything on the list that it knows.
+# everything on the list that it knows. (Networks are kept by way, degradation and number: the amortised one serves
+# `"all"`.)
 
 # %%
 cuts = np.geomspace(2 * fundamental, nyquist, n_cuts).round().tolist()
@@ -229,8 +232,11 @@ family = one_for_all.network.family
 known = [spec for spec in transforms if family.holds(spec, lenses)]
 also = ["shuffle_pixels", "randomize_phases", *(["sum_bins"] if bins > 1 else [])]
 everything = [*known, *filters["low"], *filters["high"], *pieces, *also]
-ladder = list(dict.fromkeys(["none", *everything]))  # each once
+ladder = list(dict.fromkeys(["none", *everything]))  # each once, in this order
 predicted |= ask({("amortised", "all", 0): one_for_all}, ladder=ladder)
+
+# %% [markdown]
+# Tuning goes on from there at a fifth of the rate, on pixels as the amortised network has them.
 
 # %%
 further = Training(tuning_steps, batch, learning_rate / 5)
@@ -300,21 +306,26 @@ for way in [way for way in ("amortised", "tuned") if way in left]:
         agreement[way, spec] = figure_of_merit.tension(*pair)
         print(f"{way:10} {spec:18} {figure_of_merit.compared(*pair)}")
 
+# %% [markdown]
+# The same for the two twins that know all there is to know. Shuffling leaves the histogram alone, so the histogram twin of
+# whole maps stands beside the network that was retrained on shuffled ones.
+
 # %% tags=["nbval-ignore-output"]
 checks = {}
-for kind, spec, same in (
+for twin, shown, retrained_on in (
     ("spectra twin", "randomize_phases", "randomize_phases"),
     ("histogram twin", "none", "shuffle_pixels"),
 ):
-    if same in retrained and spec in left[kind]:
-        pair = left[kind][spec], retrained[same]
-        checks[kind] = figure_of_merit.tension(*pair)
-        print(f"{kind} and retrained {same}: {figure_of_merit.compared(*pair)}")
+    if retrained_on in retrained and shown in left[twin]:
+        pair = left[twin][shown], retrained[retrained_on]
+        checks[twin] = figure_of_merit.tension(*pair)
+        told = figure_of_merit.compared(*pair)
+        print(f"{twin} and retrained on {retrained_on}: {told}")
 
 # %% [markdown]
 # The price of the three ways, as this run or an earlier one paid it:
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["hide-input", "nbval-ignore-output"]
 points = {"retrained": len(transforms), "amortised": len(ladder), "tuned": n_tuned}
 for way, number in points.items():
     paid = sum(one.seconds for which, one in networks.items() if which[0] == way)
@@ -368,9 +379,9 @@ named = {
 }
 for spec, name in named.items():
     for way in [way for way in ("retrained", "amortised") if spec in left[way]]:
-        one = left[way][spec]
-        area, precision = map("{:.2f} ± {:.2f}".format, one.value, one.error)
-        print(f"{name:18} {way:10} merit {area}, precision of S8 {precision}")
+        (merit, of_s_8), errors = left[way][spec].value, left[way][spec].error
+        print(f"{name:18} {way:10} merit {merit:.2f} ± {errors[0]:.2f}", end=", ")
+        print(f"precision of S8 {of_s_8:.2f} ± {errors[1]:.2f}")
 if bins == 1:
     print("without redshifts: not tested in this run, its maps have one bin", end=" ")
     print("(01_data.sources)")
@@ -384,12 +395,11 @@ if bins == 1:
 
 # %%
 from wlbook import saliency
-from wlbook.simulation import FIDUCIAL
 
 maps = np.asarray(look(kappa[:64], survey, transform=transforms["none"]))
-toward_s8 = np.array([0.5 * FIDUCIAL[1] / FIDUCIAL[0], 1.0])  # up to a factor
 reference = networks["retrained", "none", 0].network
-gradient = saliency.over_maps(saliency.gradient, reference, maps, toward_s8)
+s_8 = saliency.towards("s_8")
+gradient = saliency.over_maps(saliency.gradient, reference, maps, s_8)
 edges = maps.mean() + maps.std() * np.array([-np.inf, -1, 1, np.inf])
 share, pixels = saliency.attribution_share(gradient, maps, edges)
 
@@ -397,8 +407,9 @@ share, pixels = saliency.attribution_share(gradient, maps, edges)
 # %%
 def precision(*specs):
     """Precision of S8 that is left under each degradation, and its error."""
-    pairs = [(amortised[spec].value[1], amortised[spec].error[1]) for spec in specs]
-    return np.array(pairs).T
+    values = [amortised[spec].value[1] for spec in specs]  # 0 is the figure of merit
+    errors = [amortised[spec].error[1] for spec in specs]
+    return np.array(values), np.array(errors)
 
 
 low, middle, high = "keep_kappa:-inf:-1", "keep_kappa:-1:1", "keep_kappa:1:inf"

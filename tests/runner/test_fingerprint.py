@@ -98,7 +98,7 @@ def test_imports_of_a_text(source, found):
 
 
 @pytest.mark.parametrize(
-    "module", ["wlbook.simulation.maps.make", "wlbook.no_such", "no_such_package", "__main__", "sys"]
+    "module", ["wlbook.simulation.maps.simulate", "wlbook.no_such", "no_such_package", "__main__", "sys"]
 )
 def test_what_has_no_source_has_no_file(module):
     assert source_file(module) is None
