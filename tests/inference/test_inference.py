@@ -253,7 +253,6 @@ def test_methods_and_choices_are_spelled_out():
         ({"n_fields": 0}, r"^n_fields = 0: must be > 0$"),
         ({"omega_m": np.array([0.3, 0.2])}, r"^omega_m: a grid needs 2 or more finite values, increasing$"),
         ({"sigma_8": np.array([1.5, 1.9])}, r"^omega_m, sigma_8: no point of the grid lies inside the design$"),
-        ({"at": (0.9, 0.8), "covariance": "fixed"}, r"^omega_m = 0.9, sigma_8 = 0.8: outside the design"),
     ]:
         with pytest.raises(ValueError, match=message):
             inference.posterior_grid(emulator, TRUTH @ slopes, **grid | change)

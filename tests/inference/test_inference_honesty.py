@@ -106,16 +106,16 @@ def test_coverage_is_nominal_and_is_not_when_the_covariance_is_wrong(plain):
     draw = np.random.default_rng(5)
     data = TRUTH @ slopes + draw.normal(size=(400, 6)) / 3
     error = math.sqrt(0.68 * 0.32 / 400)
-    found = coverage.denser(emulator, data, truth=tuple(TRUTH), n_fields=9)
+    found = coverage.denser(emulator, data, n_fields=9)
     assert abs((found < 0.68).mean() - 0.68) < 3 * error
     assert abs((found < 0.95).mean() - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 400)
     narrow = inference.Emulator(
         parameters, vectors.mean(axis=1, keepdims=True) + (vectors - vectors.mean(axis=1, keepdims=True)) / 2,
         method="quadratic",
     )  # fmt: skip
-    wrong = coverage.denser(narrow, data, truth=tuple(TRUTH), n_fields=9)
+    wrong = coverage.denser(narrow, data, n_fields=9)
     assert (wrong < 0.68).mean() < 0.68 - 5 * error
-    drawn = coverage.ideal(emulator, 400, truth=tuple(TRUTH), n_fields=9, seed=1)
+    drawn = coverage.ideal(emulator, 400, n_fields=9, seed=1)
     np.testing.assert_allclose(np.cov(drawn, rowvar=False), np.eye(6) / 9, atol=0.03)
 
 
@@ -160,7 +160,7 @@ def test_processes_follow_a_curve_that_a_quadratic_misses_and_know_their_error()
 
 def test_two_numbers_know_as_much_as_the_vector(plain):
     slopes, parameters, vectors, emulator = plain
-    weights = inference.score_weights(emulator, at=tuple(TRUTH))
+    weights = inference.score_weights(emulator)
     short = inference.Emulator(parameters, inference.compress(vectors, weights), method="quadratic")
     data = inference.compress(TRUTH @ slopes, weights)
     area = inference.credible_area(inference.posterior(short, data, n_fields=9))
@@ -274,7 +274,7 @@ def test_samplers_and_forms_refuse_what_they_cannot_do(plain):
     for ask, message in [
         (lambda: inference.sample(linear, data, seed=1), r'^method = "linear": has corners'),
         (lambda: inference.sample(emulator, data, slopes={"m": data}, seed=1), r"^slopes of \['m'\], widths of \[\]"),
-        (lambda: inference.sample(emulator, data, chains=1, seed=1), r"^chains = 1: must be >= 2$"),
+        (lambda: inference.sample(emulator, data, draws=1, seed=1), r"^draws = 1: must be >= 4$"),
         (lambda: sampling.run(lambda at: -jnp.inf * at[0], np.ones(2), seed=1), r"^start = .*: the density is zero"),
         (lambda: inference.posterior(emulator, data, likelihood="t"), r"^likelihood = 't': must be one of \"plug-in\""),
     ]:

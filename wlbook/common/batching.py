@@ -9,12 +9,8 @@ def equal(number: int, size: int) -> list[tuple[Int[np.ndarray, " batch"], int]]
 
         found = np.concatenate([work(maps[rows])[:fresh] for rows, fresh in equal(len(maps), 64)])
 
-    Args:
-        number: of rows, >= 1.
-        size: of a batch, >= 1; more than there are rows means all of them.
-
-    Returns:
-        for each batch its rows, and how many of them come from no batch before.
+    Both are >= 1; a `size` of more rows than there are means all of them. With each batch comes how many of its rows
+    are in no batch before.
     """
     size = min(size, number)
     starts = range(0, number, size)

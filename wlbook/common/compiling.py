@@ -13,12 +13,7 @@ from jaxtyping import Array
 
 
 def compiled(function: Callable[..., Any], **arguments: Any) -> Any:
-    """`jax.jit` for a function that holds convolutions: on a CPU with the faster of XLA's two kernels for them.
-
-    Args:
-        function: to compile.
-        arguments: of `jax.jit`.
-    """
+    """`jax.jit` for a function that holds convolutions: on a CPU with the faster of XLA's two kernels for them."""
     return jax.jit(function, compiler_options=kernels(jax.default_backend()), **arguments)
 
 

@@ -12,17 +12,11 @@ _LENGTH = re.compile(r"(?P<length>[^@]*)Mpc/h(?:@(?P<redshifts>.*))?")
 
 
 class Amount(NamedTuple):
-    """A number of a specification.
+    """A number of a specification."""
 
-    Attributes:
-        value: the number; angles have become multipoles.
-        unit: "" (a multipole, standard deviations, ...), "kappa", or "Mpc/h" for a comoving wavelength.
-        redshifts: at which a comoving wavelength is seen: one, one a bin, or none, which is that of each bin's lenses.
-    """
-
-    value: float | int
-    unit: str = ""
-    redshifts: tuple[float, ...] = ()
+    value: float | int  # angles have become multipoles
+    unit: str = ""  # "" (a multipole, standard deviations, ...), "kappa", or "Mpc/h" for a comoving wavelength
+    redshifts: tuple[float, ...] = ()  # at which that is seen: one, one a bin, or none, for each bin's lenses
 
 
 class Step(NamedTuple):
@@ -80,9 +74,6 @@ def read(spec: str) -> tuple[Step, ...]:
     Grammar: STEP or STEP+STEP+..., STEP = NAME[:NUMBER...][:OPTION], or "none". An ELL is a multipole, a wavelength on
     the sky ("20arcmin"), or a comoving one ("10Mpc/h@0.5" at one redshift, "10Mpc/h@0.2,0.3" at one a bin, "10Mpc/h"
     at each bin's lenses). LOW and HIGH are standard deviations of each map, or kappa itself ("-0.02kappa").
-
-    Raises:
-        ValueError: one line with the specification, what is wrong, the grammar and the names.
     """
     parts = [part.replace(" ", "") for part in spec.split("+")]
     return () if parts == ["none"] else tuple(_step(part, spec) for part in parts)

@@ -15,9 +15,7 @@ _AT_ONCE = 1 << 18  # normal numbers: one program for the weights of most networ
 def key(seed: int, *names: str | int) -> Key[Array, ""]:
     """The JAX key of one purpose: `key(seed, "noise", 3)` is always the same stream.
 
-    Args:
-        seed: the one seed of a run.
-        names: what the numbers are for, from the general to the special.
+    There is one seed in a run; names tell what the numbers are for, from the general to the special.
     """
     stream = jax.random.key(seed)
     for name in names:
@@ -34,10 +32,6 @@ def normal(stream: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array | np.n
     """The numbers of `jax.random.normal`, without its compilation of a third of a second for each new shape.
 
     JAX counts through the flat array, so that a longer draw begins with the shorter one's numbers.
-
-    Args:
-        stream: as from `key`.
-        shape: of the result.
     """
     if isinstance(stream, Tracer):
         return jax.random.normal(stream, shape)

@@ -6,21 +6,21 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Num
+from jaxtyping import Float, Num
 from scipy.stats import t as student
 
-from wlbook.common import random
+from wlbook.common import checks, random
 from wlbook.common.progress import progress
 from wlbook.common.threads import two_at_a_time
 from wlbook.inference import credible_regions
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.posteriors import posterior
-from wlbook.inference.vectors import ByModel, ByName, Rows, joined
+from wlbook.inference.vectors import ByModel, ByName, Models, Rows, joined
 from wlbook.simulation.cosmology import FIDUCIAL
 
 
 def resample(
-    parameters: Num[Array | np.ndarray, "model 2"],
+    parameters: Models,
     vectors: ByModel,
     observed: ByName | None,
     *,
@@ -45,36 +45,27 @@ def resample(
     tenths (57 cases of 100), these draws all of it (68), for models of large scatter lie far from the curve.
 
     Args:
-        parameters: omega_m and sigma_8 of each model.
-        vectors: by statistic, of the models' maps.
-        observed: by statistic, of the observed maps, drawn again as well, whose mean is the data; None: the data are
-            the emulator's own mean at the fiducial, where the question is how well and not where.
-        rows: for each row of the answer the statistics it uses together.
+        observed: of the observed maps, drawn again as well, whose mean is the data; None: the data are the emulator's
+            own mean at the fiducial, where the question is how well and not where.
         repeats: how often to draw, >= 1.
-        method: of the emulator.
         boxes: "draw" them as well, or "keep" each model's distance, for maps that were drawn independently.
-        seed: of the draws.
         options: of `posterior`; 24 `points` unless told.
 
     Returns:
         `log_area` (of the 68 % region) and `log_s_8_error` [draw, row], the first draw being the maps as they are, and
         `limited` [row]: whether the region reaches the end of the design there, so that its area is a lower limit.
-
-    Raises:
-        ValueError: as `Emulator` and `posterior_grid`; a row that names a statistic there is not.
     """
-    if not repeats >= 1:
-        raise ValueError(f"repeats = {repeats}: must be >= 1")
-    if boxes not in ("keep", "draw"):
-        raise ValueError(f'boxes = {boxes!r}: must be one of "keep", "draw"')
+    checks.at_least("repeats", repeats, 1)
+    checks.one_of("boxes", boxes, ("keep", "draw"))
+    known = vectors.keys() if observed is None else vectors.keys() & observed.keys()
     for row, names in rows.items():
-        for name in names:
-            if name not in vectors or (observed is not None and name not in observed):
-                raise ValueError(f'rows["{row}"] = {list(names)}: "{name}" is not among {sorted(vectors)}')
+        if strange := [name for name in names if name not in known]:
+            raise ValueError(f'rows["{row}"] = {list(names)}: "{strange[0]}" is not among {sorted(known)}')
     parameters, options = np.asarray(parameters, np.float64), {"points": 24} | options
     stacked = {row: joined(vectors, names) for row, names in rows.items()}
     sky = None if observed is None else {row: joined(observed, names) for row, names in rows.items()}
     models, maps = next(iter(stacked.values())).shape[:2]
+    skies = 0 if sky is None else len(next(iter(sky.values())))
     longest = max(values.shape[2] for values in stacked.values())
     if method == "linear" and 0.55 * maps <= longest + 2:  # a draw of N maps holds (1 - 1/e) N different ones
         raise ValueError(
@@ -93,7 +84,7 @@ def resample(
     def one_draw(repeat: int) -> list[tuple[float, float]]:
         stream = np.random.default_rng(np.asarray(jax.random.key_data(random.key(seed, "bootstrap", repeat))))
         drawn, box = stream.integers(0, maps, (models, maps)), stream.integers(0, models, models)
-        seen = None if sky is None else stream.integers(0, len(next(iter(sky.values()))), len(next(iter(sky.values()))))
+        seen = None if sky is None else stream.integers(0, skies, skies)
         found = []
         for row, values in stacked.items():
             again = np.take_along_axis(values, drawn[:, :, None], axis=1)

@@ -4,23 +4,16 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from wlbook.inference.emulator import Emulator
-from wlbook.inference.vectors import Point
 from wlbook.simulation.cosmology import FIDUCIAL
 
 
-def score_weights(emulator: Emulator, *, at: Point = FIDUCIAL) -> Float[np.ndarray, "bin 2"]:
+def score_weights(emulator: Emulator) -> Float[np.ndarray, "bin 2"]:
     """C^-1 d mean / d (omega_m, sigma_8): what each bin counts for in the score, with the covariance held fixed.
 
-    Args:
-        emulator: mean and covariance.
-        at: the point the compression is lossless at.
-
-    Raises:
-        ValueError: as `Emulator.slopes`.
+    At the fiducial, where compression is then lossless.
     """
-    slopes = emulator.slopes(at)
-    scale, relative = (values[0] for values in emulator.scaled_covariance(np.array([at], np.float64)))
-    return np.linalg.solve(relative, (slopes / scale).T) / scale[:, None]
+    scale, relative = (values[0] for values in emulator.scaled_covariance(np.array([FIDUCIAL])))
+    return np.linalg.solve(relative, (emulator.slopes() / scale).T) / scale[:, None]
 
 
 def compress(

@@ -18,8 +18,10 @@ from wlbook.inference.flow import learnt_posterior
 from wlbook.inference.gaussian_fields import GaussianFields
 from wlbook.inference.posteriors import posterior
 from wlbook.inference.sampling import sample
-from wlbook.inference.vectors import AXES, ByModel, ByName, Data, Real, Rows, joined
+from wlbook.inference.vectors import AXES, ByModel, ByName, Data, Models, Names, Real, Rows, joined
 from wlbook.simulation.cosmology import FIDUCIAL
+
+_LEAST = 12  # maps of every model in which a bin must differ from its median there
 
 
 @dataclass(frozen=True)
@@ -41,21 +43,14 @@ class Found:
         return credible_regions.boundary(self.posterior)
 
 
-def alive(
-    vectors: ByModel, observed: ByName, *, least: int = 12
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def alive(vectors: ByModel, observed: ByName) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The same without bins that hardly vary in some model, such as the counts of very rare peaks.
 
     A bin that differs in m maps only is the same in a share exp(-m) of all bootstrap draws, which can then say nothing
     of its scatter; and a count that rare is far from Gaussian.
-
-    Args:
-        vectors: by statistic, of the models' maps.
-        observed: by statistic, of the observed maps.
-        least: maps of every model in which a bin must differ from its median there.
     """
     kept = {
-        name: ((values != np.median(values, axis=1, keepdims=True)).sum(axis=1) >= least).all(axis=0)
+        name: ((values != np.median(values, axis=1, keepdims=True)).sum(axis=1) >= _LEAST).all(axis=0)
         for name, values in vectors.items()
     }
     return (
@@ -65,24 +60,9 @@ def alive(
 
 
 def find(
-    parameters: Num[np.ndarray, "model 2"],
-    vectors: ByModel,
-    observed: ByName,
-    rows: Rows,
-    *,
-    method: str,
-    **options: Any,
+    parameters: Models, vectors: ByModel, observed: ByName, rows: Rows, *, method: str, **options: Any
 ) -> dict[str, Found]:
-    """The posterior of each row.
-
-    Args:
-        parameters: omega_m and sigma_8 of each model.
-        vectors: by statistic, of the models' maps.
-        observed: by statistic, of the observed maps, whose mean is the data.
-        rows: for each row the statistics it uses together.
-        method: of the emulator.
-        options: of `inference.posterior`.
-    """
+    """The posterior of each row, with the mean of the observed maps as data; `options` are those of `posterior`."""
     found = {}
     for row, names in rows.items():
         emulator = Emulator(parameters, {name: vectors[name] for name in names}, method=method)
@@ -92,13 +72,7 @@ def find(
 
 
 def table(found: Mapping[str, Found], drawn: xr.Dataset, *, reference: str) -> pd.DataFrame:
-    """Areas with bootstrap errors, their ratios to one row, errors of S8 and goodness of fit.
-
-    Args:
-        found: by row.
-        drawn: from `resample`, of the same rows.
-        reference: the row that ratios are taken to.
-    """
+    """Areas with bootstrap errors (`drawn`, by `resample`), ratios to one row, errors of S8 and goodness of fit."""
     logs, lines = drawn["log_area"], {}
     for row, one in found.items():
         wide = credible_regions.credible_area(one.posterior, level=0.95, truncated="allow")
@@ -128,9 +102,7 @@ def ratio(
     """Ratio of two areas, a geometric mean over networks; its error from maps and boxes, and that with seeds.
 
     Args:
-        found: by row.
-        drawn: from `resample`, of the same rows.
-        row, reference: the rows.
+        drawn: from `resample`, of the rows of `found`.
         seeds: log areas of `row` for each seed of its network.
         others: log areas of other groups of networks, which lend their scatter over seeds.
     """
@@ -141,21 +113,9 @@ def ratio(
 
 
 def seed_areas(
-    parameters: Num[np.ndarray, "model 2"],
-    vectors: ByModel,
-    observed: ByName,
-    networks: Sequence[str],
-    others: Sequence[str] = (),
-    **options: Any,
+    parameters: Models, vectors: ByModel, observed: ByName, networks: Sequence[str], others: Names = (), **options: Any
 ) -> Float[np.ndarray, " network"]:
-    """Log areas of networks that differ by their seed, each used together with the same other statistics.
-
-    Args:
-        parameters, vectors, observed: as in `find`.
-        networks: by their names among the vectors.
-        others: statistics that each is used with.
-        options: of `find`.
-    """
+    """Log areas of networks that differ by their seed, each used together with the same other statistics."""
     rows = {name: [*others, name] for name in networks}
     return np.log([one.area for one in find(parameters, vectors, observed, rows, **options).values()])
 
@@ -182,24 +142,19 @@ def covered(
     """For each row the share of posterior denser than the truth, over mock surveys, single maps and ideal data.
 
     Args:
-        found: by row.
-        observed: by statistic, of maps that neither the emulator nor a network has seen.
-        rows: for each row its statistics.
+        observed: of maps that neither the emulator nor a network has seen.
         seeds: of the box of each map.
-        draws: of ideal data.
-        seed: of these.
+        draws, seed: of ideal data.
         options: of `likelihood.log_likelihood`.
 
     Returns:
         For each row `surveys` (one map from every box), `maps` and `ideal` surveys, drawn from the emulator itself.
     """
     boxes, shares = len(np.unique(seeds)), {}
+    error = options.get("emulator_error", "ignore")
     for row, names in rows.items():
-        emulator = found[row].emulator
-        single = joined(observed, names)
-        drawn = coverage.ideal(
-            emulator, draws, n_fields=boxes, emulator_error=options.get("emulator_error", "ignore"), seed=seed
-        )
+        emulator, single = found[row].emulator, joined(observed, names)
+        drawn = coverage.ideal(emulator, draws, n_fields=boxes, emulator_error=error, seed=seed)
         shares[row] = {
             "surveys": coverage.denser(emulator, coverage.surveys(single, seeds), n_fields=boxes, **options),
             "maps": coverage.denser(emulator, single, n_fields=1, points=32, **options),
@@ -227,46 +182,29 @@ def uncovered(shares: Mapping[str, Mapping[str, np.ndarray]], kind: str, level: 
 
 
 def smaller(
-    parameters: Num[np.ndarray, "model 2"],
-    vectors: ByModel,
-    observed: ByName,
-    rows: Rows,
-    *,
-    method: str,
-    **options: Any,
+    parameters: Models, vectors: ByModel, observed: ByName, rows: Rows, **options: Any
 ) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Areas from fewer maps a model, and from fewer models: by row, pairs of a number and an area."""
     models, maps = next(iter(vectors.values())).shape[:2]
     found: dict[str, dict[str, list[tuple[int, float]]]] = {"maps": {}, "models": {}}
     longest = max(sum(vectors[name].shape[-1] for name in names) for names in rows.values())
-    for kind, numbers in (
-        ("maps", [n for n in (maps // 2, 3 * maps // 4, maps) if n > longest + 2]),
-        ("models", [n for n in (2 * models // 3, 5 * models // 6, models) if n >= 7]),
-    ):
-        for number in numbers:
-            part = (slice(None), slice(number)) if kind == "maps" else (slice(number),)
-            few = {name: values[part] for name, values in vectors.items()}
-            points = parameters if kind == "maps" else parameters[:number]
-            for row, one in find(points, few, observed, rows, method=method, **options).items():
-                found[kind].setdefault(row, []).append((number, one.area))
+    parts = [("maps", n, models, n) for n in (maps // 2, 3 * maps // 4, maps) if n > longest + 2]
+    parts += [("models", n, n, maps) for n in (2 * models // 3, 5 * models // 6, models) if n >= 7]
+    for kind, number, of_models, of_maps in parts:
+        few = {name: values[:of_models, :of_maps] for name, values in vectors.items()}
+        for row, one in find(parameters[:of_models], few, observed, rows, **options).items():
+            found[kind].setdefault(row, []).append((number, one.area))
     return found
 
 
 @dataclass(frozen=True)
 class NullTest:
-    """Areas on Gaussian fields, where nothing beats the likelihood of all modes.
+    """Areas on Gaussian fields, where nothing beats the likelihood of all modes."""
 
-    Attributes:
-        area: the exact 68 % area.
-        ellipse: what the Fisher matrix of all modes says it is.
-        over: area of each row over the exact one.
-        error: of these, from bootstrap draws.
-    """
-
-    area: float
-    ellipse: float
-    over: dict[str, float]
-    error: dict[str, float]
+    area: float  # the exact 68 % area
+    ellipse: float  # what the Fisher matrix of all modes says it is
+    over: dict[str, float]  # area of each row over the exact one
+    error: dict[str, float]  # of these, from bootstrap draws
 
     @property
     def beaten_by(self) -> list[str]:
@@ -276,7 +214,7 @@ class NullTest:
 
 def null_test(
     fields: GaussianFields,
-    parameters: Num[np.ndarray, "model 2"],
+    parameters: Models,
     vectors: ByModel,
     observed: ByName,
     *,
@@ -293,21 +231,14 @@ def null_test(
     that of all rows if that is larger.
 
     Args:
-        fields: the universes.
-        parameters: omega_m and sigma_8 of each model.
-        vectors: by statistic, of maps that `fields` drew for the models.
-        observed: by statistic, of maps that they drew for the observed sky.
-        rows: for each row the statistics it uses together.
+        vectors, observed: of maps that `fields` drew for the models and for the observed sky.
         noise: standard deviation of the shape noise in a pixel.
-        method: of the emulator.
         repeats: bootstrap draws, >= 2.
-        seed: of these.
         options: of `posterior`, `n_fields` among them.
     """
-    vectors, observed = alive(vectors, observed)
-    found = find(parameters, vectors, observed, rows, method=method, **options)
-    drawing = {"rows": rows, "repeats": repeats, "method": method, "seed": seed}
-    drawn = bootstrap.resample(parameters, vectors, observed, boxes="keep", **drawing, **options)
+    data = parameters, *alive(vectors, observed)
+    found = find(*data, rows, method=method, **options)
+    drawn = bootstrap.resample(*data, rows=rows, repeats=repeats, method=method, boxes="keep", seed=seed, **options)
     own = bootstrap.relative_error(drawn["log_area"].values)
     errors = np.maximum(own, np.sqrt(np.mean(own**2)))
     survey = {"noise": noise, "n_fields": options.get("n_fields", 1)}
@@ -316,35 +247,27 @@ def null_test(
     area = credible_regions.credible_area(exact, truncated="allow")
     ellipse = credible_regions.ellipse_area(fields.fisher(FIDUCIAL, **survey))
     over = {row: one.area / area for row, one in found.items()}
-    return NullTest(
-        area, ellipse, over, {row: over[row] * float(error) for row, error in zip(rows, errors, strict=True)}
-    )
+    error = {row: over[row] * float(error) for row, error in zip(rows, errors, strict=True)}
+    return NullTest(area, ellipse, over, error)
 
 
 def opinions(
     found: Found,
     vectors: ByModel,
     observed: ByName,
-    names: Sequence[str],
+    names: Names,
     *,
     slopes: Mapping[str, Data],
     widths: Mapping[str, Real],
     covariance: str = "varying",
-    draws: int = 600,
     seed: int,
 ) -> dict[str, xr.DataArray]:
     """One posterior by other means: a normalising flow, NUTS with getdist, and NUTS with nuisance parameters.
 
     Args:
-        found: the posterior on a grid, and what it came from.
-        vectors: by statistic, of the models' maps.
-        observed: by statistic, of the observed maps.
         names: the statistics that `found` uses together.
         slopes: of the mean vector, by nuisance parameter.
         widths: standard deviations of the nuisance parameters' priors.
-        covariance: as in `log_likelihood`.
-        draws: of each chain.
-        seed: of the draws, and of the flow.
 
     Returns:
         "grid", "flow", "NUTS, getdist" and "... free", named for the nuisance parameters; the last two have `r_hat` of
@@ -361,8 +284,7 @@ def opinions(
         around[name] = np.linspace(first, last, 90)
 
     def by_nuts(**free: Any) -> xr.Dataset:
-        asked = {"n_fields": n_fields, "covariance": covariance, "draws": draws, "seed": seed}
-        return sample(smooth, found.data, **asked, **free)
+        return sample(smooth, found.data, n_fields=n_fields, covariance=covariance, draws=600, seed=seed, **free)
 
     def by_flow() -> xr.DataArray:
         short, seen = compress(values, weights), compress(sky, weights)

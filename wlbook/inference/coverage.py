@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, Num
 from wlbook.inference import grids
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.likelihood import log_likelihood
-from wlbook.inference.vectors import Point, Real
+from wlbook.inference.vectors import Real
 from wlbook.simulation.cosmology import FIDUCIAL
 
 _CHUNK = 64
@@ -17,14 +17,8 @@ _CHUNK = 64
 def surveys(values: Num[np.ndarray, "map bin"], seeds: Int[np.ndarray, " map"]) -> Float[np.ndarray, "survey bin"]:
     """Mock surveys out of one map from each box: the first maps of all boxes, the second maps of all boxes, ...
 
-    Maps of one box share its structure, so a mean over them scatters more than one over independent fields.
-
-    Args:
-        values: vectors of maps.
-        seeds: of the box that each map is cut from.
-
-    Raises:
-        ValueError: boxes of different numbers of maps.
+    Maps of one box share its structure, so a mean over them scatters more than one over independent fields. A box is
+    known by its seed, and all must have as many maps.
     """
     boxes, counts = np.unique(seeds, return_counts=True)
     if np.ptp(counts):
@@ -33,38 +27,26 @@ def surveys(values: Num[np.ndarray, "map bin"], seeds: Int[np.ndarray, " map"]) 
 
 
 def denser(
-    emulator: Emulator,
-    data: Num[Array | np.ndarray, "vector bin"],
-    *,
-    truth: Point = FIDUCIAL,
-    points: int = 40,
-    **options: Any,
+    emulator: Emulator, data: Num[Array | np.ndarray, "vector bin"], *, points: int = 40, **options: Any
 ) -> Float[np.ndarray, " vector"]:
-    """Share of each posterior that is denser than it is at the truth: the smallest region that holds the truth.
+    """Share of each posterior that is denser than at the truth, the fiducial: the smallest region that holds the truth.
 
     Over many observations it is spread evenly between 0 and 1 if regions hold the truth as often as they say.
 
     Args:
-        emulator: mean and covariance.
         data: observed vectors, one posterior each.
-        truth: where the observations come from.
         points: of the grid over the part of the design that matters, along each axis.
         options: of `log_likelihood`.
-
-    Raises:
-        ValueError: a truth outside the design; as `log_likelihood`.
     """
     data = np.asarray(data, np.float64)
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
-    at = np.array([truth], np.float64)
-    here = log_likelihood(emulator, at, data, **options)[0][0]
+    here = log_likelihood(emulator, np.array([FIDUCIAL]), data, **options)[0][0]
     found = np.zeros(len(data))
     for start in range(0, len(data), _CHUNK):
         part = slice(start, start + _CHUNK)
         first, last = low, high
         for _ in range(3):  # zoom in on what any of these posteriors fills
-            axes = [np.linspace(a, b, points) for a, b in zip(first, last, strict=True)]
-            grid = grids.points(*axes)
+            grid = grids.points(*np.linspace(first, last, points).T)
             grid = grid[emulator.inside(grid)]
             log_density = log_likelihood(emulator, grid, data[part], **options)[0]
             above = (log_density > log_density.max(axis=0) - 10).any(axis=1)
@@ -80,25 +62,15 @@ def denser(
 
 
 def ideal(
-    emulator: Emulator,
-    number: int,
-    *,
-    truth: Point = FIDUCIAL,
-    n_fields: Real = 1,
-    emulator_error: str = "ignore",
-    seed: int,
+    emulator: Emulator, number: int, *, n_fields: Real = 1, emulator_error: str = "ignore", seed: int
 ) -> Float[np.ndarray, "vector bin"]:
     """Vectors drawn from the emulator itself: for them only the prior's edges can keep coverage from its nominal value.
 
     Args:
-        emulator: mean and covariance.
-        number: of vectors.
-        truth: where they are drawn.
-        n_fields: that each is the mean of.
+        number: of vectors at the fiducial, each the mean of `n_fields` maps.
         emulator_error: "add" moves each by an error of the emulated mean, or "ignore".
-        seed: of the draws.
     """
-    at = np.array([truth], np.float64)
+    at = np.array([FIDUCIAL])
     scale, relative = (values[0] for values in emulator.scaled_covariance(at))
     relative = relative / n_fields
     if emulator_error == "add":

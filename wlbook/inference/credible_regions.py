@@ -8,15 +8,15 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from wlbook.common import checks
 from wlbook.inference import grids
 from wlbook.inference.vectors import AXES, Axis, Real
 from wlbook.simulation.cosmology import s_8
 
 
-def _unpacked(posterior: Any, axes: Any, level: Real) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Density, area of each cell, and which points may hold density, after checks."""
-    if not 0 < level < 1:
-        raise ValueError(f"level = {level}: must be 0 < level < 1")
+def _unpacked(posterior: Any, axes: Any, level: Real) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
+    """Density, area of each cell, which points may hold density, and the grid, after checks."""
+    checks.require(0 < level < 1, "level", level, "0 < level < 1")
     if axes is None:
         if not isinstance(posterior, xr.DataArray):
             raise ValueError("axes: (omega_m, sigma_8) are needed for a posterior without labels")
@@ -27,7 +27,7 @@ def _unpacked(posterior: Any, axes: Any, level: Real) -> tuple[np.ndarray, np.nd
     if not (np.isfinite(density).all() and (density >= 0).all() and density.sum() > 0):
         raise ValueError("posterior: must be finite, nowhere negative and somewhere positive")
     labelled = isinstance(posterior, xr.DataArray) and "inside" in posterior.coords
-    return density, cells, posterior["inside"].values if labelled else np.ones(density.shape, bool)
+    return density, cells, posterior["inside"].values if labelled else np.ones(density.shape, bool), axes
 
 
 def credible_level(posterior: Any, level: Real, axes: Sequence[Axis] | None = None) -> float:
@@ -35,11 +35,11 @@ def credible_level(posterior: Any, level: Real, axes: Sequence[Axis] | None = No
 
     Arguments and errors are those of `credible_area`.
     """
-    density, cells, _ = _unpacked(posterior, axes, level)
+    density, cells, *_ = _unpacked(posterior, axes, level)
     order = np.argsort(-density, axis=None)
-    mass = np.cumsum((density * cells).ravel()[order])
-    # Half of a point's own mass lies above its density.
-    middle = mass - 0.5 * (density * cells).ravel()[order]
+    masses = (density * cells).ravel()[order]
+    mass = np.cumsum(masses)
+    middle = mass - 0.5 * masses  # half of a point's own mass lies above its density
     return float(np.interp(level * mass[-1], middle, density.ravel()[order]))
 
 
@@ -48,8 +48,7 @@ def boundary(posterior: Any, level: Real = 0.68, axes: Sequence[Axis] | None = N
 
     Arguments and errors are those of `credible_area`.
     """
-    density, _, inside = _unpacked(posterior, axes, level)
-    grid = axes if axes is not None else [posterior[name].values for name in posterior.dims]
+    density, _, inside, grid = _unpacked(posterior, axes, level)
     region = density >= credible_level(posterior, level, axes)
     for number, name in enumerate(AXES):
         for place, side in ((0, "below"), (-1, "above")):
@@ -71,17 +70,12 @@ def credible_area(
     Args:
         posterior: density [omega_m, sigma_8], from `posterior_grid` or any array.
         axes: the grid (omega_m, sigma_8), for an array without labels.
-        level: 0 < level < 1.
+        level: 0 < level < 1; a region of fewer than 12 grid points is refused.
         truncated: "refuse" a region that runs into the end of the grid or of the design, or "allow" it: the area is
             then a lower limit.
-
-    Raises:
-        ValueError: naming what is wrong with the posterior, its axes or the level; the axis and the limit where the
-            region leaves the grid or the design; a region of fewer than 12 grid points.
     """
-    if truncated not in ("refuse", "allow"):
-        raise ValueError(f'truncated = {truncated!r}: must be one of "refuse", "allow"')
-    density, cells, _ = _unpacked(posterior, axes, level)
+    checks.one_of("truncated", truncated, ("refuse", "allow"))
+    density, cells, *_ = _unpacked(posterior, axes, level)
     if truncated == "refuse" and (where := boundary(posterior, level, axes)):
         raise ValueError(
             f"posterior: its {level:.0%} region leaves {where}: observe more fields, or widen the grid or the design"

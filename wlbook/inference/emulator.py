@@ -1,6 +1,8 @@
 """Mean and covariance of a statistic between the models of a design."""
 
+import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,12 +10,14 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float, Num
 from scipy.spatial import Delaunay, QhullError
 
+from wlbook.common import checks
 from wlbook.inference.gaussian_process import Processes
-from wlbook.inference.vectors import ByModel, Point, Points, Real, Vectors
+from wlbook.inference.vectors import ByModel, Points, Vectors
 from wlbook.simulation.cosmology import FIDUCIAL
 
 _FEWEST = {"linear": 3, "quadratic": 6, "gaussian process": 6}
 _NEAR = 0.5  # distance in the unit square at which a model's covariance counts 0.6
+_STEP = 0.05  # of differences of the mean, in units of the design's range
 _SINGULAR = 1e-10  # smallest eigenvalue of a correlation matrix that float64 still inverts to a few digits
 
 
@@ -28,13 +32,16 @@ class Emulator:
     "gaussian process": the mean is as bent as the models ask for (`Processes`), the covariance as under "quadratic".
     Whatever is asked about points (omega_m, sigma_8) refuses those outside the design with a ValueError.
 
+    Args:
+        vectors: one data vector for each map of each model, or several by name, to be used together.
+        like: an emulator of the same bins whose kernels are taken over, for maps drawn again: fitting them anew is
+            what takes long.
+
     Attributes:
-        parameters: omega_m and sigma_8 of the models.
+        box: lower corner and extent of the design in both parameters.
         labels: a name for each bin of the vector.
-        means: mean vector of each model.
-        covariances: covariance of one map's vector at each model.
-        maps: maps in each model.
-        method: "linear", "quadratic" or "gaussian process".
+        means, covariances: of one map's vector, at each model.
+        maps: in each model.
     """
 
     def __init__(
@@ -45,69 +52,48 @@ class Emulator:
         method: str = "linear",
         like: "Emulator | None" = None,
     ):
-        """Fit the emulator.
-
-        Args:
-            parameters: omega_m and sigma_8 of each model.
-            vectors: one data vector for each map of each model, or several by name, to be used together.
-            method: "linear", "quadratic" or "gaussian process".
-            like: an emulator of the same bins whose kernels are taken over, for maps drawn again: fitting them anew is
-                what takes long.
-
-        Raises:
-            ValueError: too few models or maps, a value that is not finite, a constant bin, a singular covariance.
-        """
-        if method not in _FEWEST:
-            raise ValueError(f"method = {method!r}: must be one of {', '.join(map(_quoted, _FEWEST))}")
+        checks.one_of("method", method, _FEWEST)
         named = dict(vectors) if isinstance(vectors, Mapping) else {"vector": vectors}
         self.labels = [f"{name}[{i}]" for name, part in named.items() for i in range(part.shape[-1])]
         values = np.concatenate([np.asarray(part, np.float64) for part in named.values()], axis=-1)
-        self.parameters = np.asarray(parameters, np.float64)
-        self.method = method
-        self.maps = values.shape[1]
-        if len(self.parameters) != len(values):
-            raise ValueError(f"parameters of {len(self.parameters)} models, vectors of {len(values)}: must be as many")
-        if len(values) < _FEWEST[method]:
-            raise ValueError(f'{len(values)} models: method = "{method}" needs {_FEWEST[method]} or more')
-        if self.maps <= len(self.labels) + 2:
-            raise ValueError(
-                f"{self.maps} maps a model for a vector of {len(self.labels)} bins: "
-                f"must be more than {len(self.labels) + 2} maps, or fewer bins"
-            )
+        self.parameters, self.method = np.asarray(parameters, np.float64), method
+        models, self.maps, bins = values.shape
+        if len(self.parameters) != models:
+            raise ValueError(f"parameters of {len(self.parameters)} models, vectors of {models}: must be as many")
+        if models < _FEWEST[method]:
+            raise ValueError(f'{models} models: method = "{method}" needs {_FEWEST[method]} or more')
+        if self.maps <= bins + 2:
+            few = f"{self.maps} maps a model for a vector of {bins} bins"
+            raise ValueError(f"{few}: must be more than {bins + 2} maps, or fewer bins")
         self._check_values(values)
         self.means = values.mean(axis=1)
         centred = values - self.means[:, None]
         self.covariances = np.einsum("kmi,kmj->kij", centred, centred, optimize=True) / (self.maps - 1)
         # The design's box as the unit square: both parameters then weigh the same in the triangulation and the fit.
-        self._low, self._span = self.parameters.min(axis=0), np.ptp(self.parameters, axis=0)
+        self.box = self.parameters.min(axis=0), np.ptp(self.parameters, axis=0)
+        unit = self.unit(self.parameters)
         try:
-            self._triangles = Delaunay(self._unit(self.parameters))
+            self._triangles = Delaunay(unit)
         except (QhullError, ValueError) as error:
             raise ValueError("parameters: the models lie on one line, must span omega_m and sigma_8") from error
         # The standard deviations that covariances are taken relative to, before their average over models.
         deviations = np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
-        flat = np.log(deviations).mean(axis=0, keepdims=True) + np.zeros((len(values), 1))
+        flat = np.log(deviations).mean(axis=0, keepdims=True) + np.zeros((models, 1))
         self._log_deviations = flat if method == "linear" else np.log(deviations)
         scale = np.exp(self.log_deviation(self.parameters))
         self._relative = self.covariances / scale[:, :, None] / scale[:, None, :]
         self._check_covariances()
-        if method == "gaussian process":
+        if method == "gaussian process" and like is not None:
+            self._processes = like._processes.taught(unit, self.means)
+        elif method == "gaussian process":
             typical = np.sqrt(np.mean(deviations**2, axis=0))
-            self._processes = Processes(
-                self._unit(self.parameters),
-                self.means,
-                typical,
-                typical / np.sqrt(self.maps),
-                like=None if like is None else like._processes,
-            )
+            self._processes = Processes(unit, self.means, typical, typical / np.sqrt(self.maps))
 
     def _check_values(self, values: Float[np.ndarray, "model map bin"]) -> None:
-        broken = np.argwhere(~np.isfinite(values))
-        if broken.size:
+        if (broken := np.argwhere(~np.isfinite(values))).size:
             model, drawn, place = broken[0]
             raise ValueError(f"vectors: {self.labels[place]} of model {model}, map {drawn} is not finite")
-        constant = np.argwhere(np.ptp(values, axis=1) == 0)
-        if constant.size:
+        if (constant := np.argwhere(np.ptp(values, axis=1) == 0)).size:
             model, place = constant[0]
             raise ValueError(
                 f"vectors: {self.labels[place]} is {values[model, 0, place]:g} in every map of model {model}: "
@@ -119,8 +105,7 @@ class Emulator:
         used = self._relative if self.method == "linear" else self._relative.mean(axis=0, keepdims=True)
         scale = np.sqrt(np.diagonal(used, axis1=1, axis2=2))
         values, directions = np.linalg.eigh(used / scale[:, :, None] / scale[:, None, :])
-        singular = np.flatnonzero(values[:, 0] < _SINGULAR)
-        if singular.size:
+        if (singular := np.flatnonzero(values[:, 0] < _SINGULAR)).size:
             first, second = np.argsort(-np.abs(directions[singular[0], :, 0]))[:2]
             where = f"of model {singular[0]}" if self.method == "linear" else "of the vectors"
             raise ValueError(
@@ -128,18 +113,20 @@ class Emulator:
                 f"{self.labels[first]} and {self.labels[second]} repeat each other: drop one"
             )
 
-    def _unit(self, points: Points) -> Float[np.ndarray, "point 2"]:
+    def unit(self, points: Points) -> Float[np.ndarray, "point 2"]:
+        """Points (omega_m, sigma_8) in units of the design's box: between 0 and 1 inside it."""
+        low, span = self.box
         with np.errstate(all="ignore"):  # a design without extent is refused where its triangles are looked for
-            return (np.asarray(points, np.float64) - self._low) / self._span
+            return (np.asarray(points, np.float64) - low) / span
 
     def inside(self, points: Points) -> Bool[np.ndarray, " point"]:
         """Whether each point (omega_m, sigma_8) lies inside the design: between models, not beyond them."""
-        return self._triangles.find_simplex(self._unit(points), tol=1e-9) >= 0
+        return self._triangles.find_simplex(self.unit(points), tol=1e-9) >= 0
 
     def _checked(self, points: Points) -> Float[np.ndarray, "point 2"]:
         if not (inside := self.inside(points)).all():
             omega_m, sigma_8 = np.asarray(points)[np.argmin(inside)]
-            (low_m, low_8), (high_m, high_8) = self._low, self._low + self._span
+            (low_m, low_8), (high_m, high_8) = self.box[0], self.box[0] + self.box[1]
             raise ValueError(
                 f"omega_m = {omega_m:g}, sigma_8 = {sigma_8:g}: outside the design, whose models lie within "
                 f"{low_m:g} <= omega_m <= {high_m:g} and {low_8:g} <= sigma_8 <= {high_8:g}"
@@ -149,8 +136,8 @@ class Emulator:
     def _mean_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
         """What each model's mean counts for at each point; sums to one."""
         if self.method != "linear":
-            return quadratic_terms(self._unit(points)) @ np.linalg.pinv(quadratic_terms(self._unit(self.parameters)))
-        unit = self._unit(points)
+            return quadratic_terms(self.unit(points)) @ np.linalg.pinv(quadratic_terms(self.unit(self.parameters)))
+        unit = self.unit(points)
         triangle = self._triangles.find_simplex(unit, tol=1e-9)
         affine = self._triangles.transform[triangle]
         first = np.einsum("pij,pj->pi", affine[:, :2], unit - affine[:, 2])
@@ -164,14 +151,12 @@ class Emulator:
         points = self._checked(points)
         if self.method == "linear":
             return self._mean_weights(points)
-        apart = np.square(self._unit(points)[:, None] - self._unit(self.parameters)).sum(axis=-1)
-        near = np.exp(-0.5 * apart / _NEAR**2)
-        return near / near.sum(axis=1, keepdims=True)
+        return _near(self.unit(points), self.unit(self.parameters))
 
-    @property
-    def box(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
-        """Lower corner and extent of the design in omega_m and sigma_8."""
-        return self._low, self._span
+    def freedom(self, weights: Any) -> tuple[Any, Any]:
+        """Degrees of freedom behind a covariance with such weights of the models, and its Hartlap factor."""
+        found = (self.maps - 1) / (weights**2).sum(axis=-1)
+        return found, (found - len(self.labels) - 1) / found
 
     def log_deviation(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
         """Logarithm of the scale of each bin at each point."""
@@ -181,27 +166,25 @@ class Emulator:
         """Mean vector at each point (omega_m, sigma_8)."""
         points = self._checked(points)
         if self.method == "gaussian process":
-            return self._processes.mean(self._unit(points))
+            return self._processes.mean(self.unit(points))
         return self._mean_weights(points) @ self.means
 
-    def slopes(self, at: Point = FIDUCIAL, step: Real = 0.05) -> Float[np.ndarray, "2 bin"]:
-        """Derivatives of the mean by omega_m and sigma_8, by central differences of `step` in the design's range."""
-        steps = np.diag(step * self._span)
-        ahead, behind = (self.mean(np.array(at, np.float64) + sign * steps) for sign in (1, -1))
+    def slopes(self) -> Float[np.ndarray, "2 bin"]:
+        """Derivatives of the mean by omega_m and sigma_8 at the fiducial, by central differences."""
+        steps = np.diag(_STEP * self.box[1])
+        ahead, behind = (self.mean(np.array(FIDUCIAL) + sign * steps) for sign in (1, -1))
         return (ahead - behind) / (2 * np.diagonal(steps)[:, None])
 
     def error(self, points: Points) -> Float[np.ndarray, "point bin bin"]:
         """Covariance of the error of the mean vector at each point (omega_m, sigma_8).
 
-        "quadratic": what the models leave of the fit, carried through it. "gaussian process": the processes' own.
-        "linear": the noise of the models' means only, for nothing is known of the curve between them.
-
-        Raises:
-            ValueError: "quadratic" with six models, which leave nothing of a fit.
+        "quadratic": what the models leave of the fit, carried through it; six leave nothing, and are refused.
+        "gaussian process": the processes' own. "linear": the noise of the models' means only, for nothing is known of
+        the curve between them.
         """
         points = self._checked(points)
         if self.method == "gaussian process":
-            return self._processes.error(self._unit(points))
+            return self._processes.error(self.unit(points))
         weights = self._mean_weights(points)
         if self.method == "linear":
             return np.tensordot(weights**2, self.covariances / self.maps, axes=1)
@@ -228,40 +211,28 @@ class Emulator:
         return np.exp(self.log_deviation(points)), relative
 
     def curves(self, scale: Float[np.ndarray, " bin"]) -> tuple[Callable, Callable, Callable]:
-        """Mean, scale and scaled covariance as functions of one point of the unit square, for JAX to differentiate.
-
-        Args:
-            scale: what vectors are divided by.
+        """Functions of one point [2] of the unit square, for JAX to differentiate, of vectors divided by `scale`.
 
         Returns:
-            Functions of a point [2]: the mean vector; the scale of each bin; the covariance in units of it, with the
-            weights of the models.
-
-        Raises:
-            ValueError: under "linear", which has corners.
+            The mean vector; the scale of each bin; the covariance in units of it, with the weights of the models.
         """
         if self.method == "linear":
             raise ValueError('method = "linear": has corners, derivatives need another')
-        own = self._unit(self.parameters)
+        own = self.unit(self.parameters)
         inverse = np.linalg.pinv(quadratic_terms(own))
         bends, deviations = inverse @ (self.means / scale), inverse @ (self._log_deviations - np.log(scale))
         single = {"means": bends, "deviations": deviations, "models": own, "relative": self._relative}
         held = {name: jnp.asarray(values, jnp.float32) for name, values in single.items()}
 
-        def powers(unit: Array) -> Array:
-            x, y = 2 * unit - 1
-            return jnp.stack([jnp.ones_like(x), x, y, x * x, x * y, y * y])
-
         def relative(unit: Array) -> tuple[Array, Array]:
-            near = jnp.exp(-0.5 * jnp.square(unit - held["models"]).sum(axis=-1) / _NEAR**2)
-            weights = near / near.sum()
+            weights = _near(unit, held["models"])
             return jnp.tensordot(weights, held["relative"], axes=1), weights
 
         def quadratic(unit: Array) -> Array:
-            return powers(unit) @ held["means"]
+            return quadratic_terms(unit) @ held["means"]
 
         mean = self._processes.curve(scale) if self.method == "gaussian process" else quadratic
-        return mean, lambda unit: jnp.exp(powers(unit) @ held["deviations"]), relative
+        return mean, lambda unit: jnp.exp(quadratic_terms(unit) @ held["deviations"]), relative
 
     def leave_one_out(self) -> xr.DataArray:
         """Error of the emulated mean at each model when it is fitted without that model.
@@ -270,31 +241,32 @@ class Emulator:
             (predicted - measured) / standard deviation of one map, [model, bin]; NaN at the corners of the design
             under "linear", where nothing is left to interpolate between.
         """
-        errors = np.full(self.means.shape, np.nan)
-        for k, point in enumerate(self.parameters):
-            predicted = self._without(k, point[None])
-            if predicted is not None:
-                errors[k] = (predicted - self.means[k]) / np.sqrt(np.diagonal(self.covariances[k]))
+        predicted = np.array([self._without(model, point[None]) for model, point in enumerate(self.parameters)])
+        errors = (predicted - self.means) / np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
         return xr.DataArray(errors, dims=("model", "bin"), coords={"bin": self.labels}, name="leave-one-out error")
 
-    def _without(self, model: int, point: Float[np.ndarray, "1 2"]) -> Float[np.ndarray, " bin"] | None:
-        """The mean at a point, fitted without one model; None where nothing is left to interpolate between."""
+    def _without(self, model: int, point: Float[np.ndarray, "1 2"]) -> Float[np.ndarray, " bin"]:
+        """The mean at a point, fitted without one model; NaN where nothing is left to interpolate between."""
         if self.method == "gaussian process":
-            return self._processes.without(model).mean(self._unit(point))[0]
+            return self._processes.without(model).mean(self.unit(point))[0]
         others = np.arange(len(self.parameters)) != model
-        rest = object.__new__(Emulator)
-        rest.__dict__ = self.__dict__ | {"parameters": self.parameters[others]}
-        rest._triangles = Delaunay(self._unit(rest.parameters))
+        rest = copy.copy(self)
+        rest.parameters = self.parameters[others]
+        rest._triangles = Delaunay(self.unit(rest.parameters))
         if self.method == "linear" and not rest.inside(point)[0]:
-            return None
+            return np.full(len(self.labels), np.nan)
         return rest._mean_weights(point)[0] @ self.means[others]
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"'
+def _near(unit: Any, models: Any) -> Any:
+    """What each model counts for by its distance in the unit square: for many points, or for JAX at one."""
+    numbers = np if isinstance(unit, np.ndarray) else jnp
+    near = numbers.exp(-0.5 * numbers.square(unit[..., None, :] - models).sum(axis=-1) / _NEAR**2)
+    return near / near.sum(axis=-1, keepdims=True)
 
 
-def quadratic_terms(unit: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:
-    """1, x, y, x^2, x y and y^2, for points of the unit square and x, y between -1 and 1."""
+def quadratic_terms(unit: Any) -> Any:
+    """1, x, y, x^2, x y and y^2 [..., 6], for points [..., 2] of the unit square and x, y between -1 and 1."""
+    numbers = np if isinstance(unit, np.ndarray) else jnp
     x, y = (2 * unit - 1).T
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    return numbers.stack([numbers.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)

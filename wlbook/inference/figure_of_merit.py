@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
 from wlbook.inference import bootstrap
+from wlbook.inference.vectors import Models, Vectors
 from wlbook.simulation import cosmology
 
 Named = tuple[str, str, int]  # how the answers were got, under which degradation, and the network's number
@@ -26,77 +27,54 @@ CLAIMS = {
 
 
 class Remaining(NamedTuple):
-    """What is left relative to the reference of 1 / (68 % area), the figure of merit, and of 1 / sigma(S8).
+    """What is left relative to the reference of 1 / (68 % area), the figure of merit, and of 1 / sigma(S8)."""
 
-    Attributes:
-        value: the ratios.
-        error: maps, boxes and networks together.
-        networks: the ratio of each single network to the mean reference [network, merit].
-        limited: whether a credible region ends at the edge of the design, so that its area is a lower limit.
-    """
-
-    value: Float[np.ndarray, " merit"]
-    error: Float[np.ndarray, " merit"]
-    networks: Float[np.ndarray, "network merit"]
-    limited: bool
+    value: Float[np.ndarray, " merit"]  # the ratios
+    error: Float[np.ndarray, " merit"]  # of maps, boxes and networks together
+    networks: Float[np.ndarray, "network merit"]  # the ratio of each single network to the mean reference
+    limited: bool  # whether a credible region ends at the edge of the design, so that its area is a lower limit
 
 
 def measured(
-    parameters: Float[np.ndarray, "model 2"],
-    vectors: Mapping[Named, Num[np.ndarray, "model map _"]],
-    *,
-    n_fields: float,
-    repeats: int,
-    seed: int,
+    parameters: Models, vectors: Mapping[Named, Vectors], *, n_fields: float, repeats: int, seed: int
 ) -> dict[Named, dict[str, Any]]:
-    """Merits of every network, as the maps are and drawn again (`bootstrap.resample`); the same draws for all.
+    """Merits of every network's answers, as maps are and drawn again (`bootstrap.resample`); the same draws for all.
 
     Mean and covariance are quadratic fits over the design, and the data the fit's own mean at the fiducial.
 
     Args:
-        parameters: omega_m and sigma_8 of each model.
-        vectors: the answers of each network.
         n_fields: maps observed together, > 0.
         repeats: bootstrap draws, >= 2.
-        seed: of the draws.
 
     Returns:
         For each network `logs`, the logarithms of 1 / (68 % area) and 1 / sigma(S8) [draw, merit], first as the maps
         are, and `limited`, as in `Remaining`.
     """
-    settled = {f"{number}": values + _rounding(values, seed) for number, values in enumerate(vectors.values())}
-    rows = {name: [name] for name in settled}
-    options = {"repeats": repeats, "seed": seed, "n_fields": n_fields}
-    found = bootstrap.resample(parameters, settled, None, rows=rows, method="quadratic", **options)
+    settled = {f"{number}": _settled(values, seed) for number, values in enumerate(vectors.values())}
+    options = {"rows": {name: [name] for name in settled}, "repeats": repeats, "seed": seed, "n_fields": n_fields}
+    found = bootstrap.resample(parameters, settled, None, method="quadratic", **options)
     logs = -np.stack([found["log_area"], found["log_s_8_error"]], axis=-1)
     return {which: {"logs": logs[:, row], "limited": bool(found["limited"][row])} for row, which in enumerate(vectors)}
 
 
-def _rounding(values: Num[np.ndarray, "model map _"], seed: int) -> Float[np.ndarray, "model map _"]:
-    """Noise of 2 % of each number's scatter: numbers that agree to better than that are not two pieces of news."""
-    scatter = np.asarray(values, np.float64).std(axis=1).mean(axis=0)
-    return 0.02 * scatter * np.random.default_rng([seed, 1]).standard_normal(values.shape)
+def _settled(values: Vectors, seed: int) -> Float[np.ndarray, "model map _"]:
+    """With noise of 2 % of each number's scatter: numbers that agree to better than that are not two pieces of news."""
+    exact = np.asarray(values, np.float64)
+    scatter = exact.std(axis=1).mean(axis=0)
+    return exact + 0.02 * scatter * np.random.default_rng([seed, 1]).standard_normal(exact.shape)
 
 
 def relative(
     found: Mapping[Named, Mapping[str, Any]], way: str, reference: tuple[str, str] = ("retrained", "none")
 ) -> dict[str, Remaining]:
-    """What is left of the reference under each degradation, by one way of getting the answers.
+    """What is left of the reference (way, degradation) under each degradation, by one way of getting the answers.
 
-    The scatter between networks that differ by their seed only is pooled over all groups of two or more, and widened
-    by Student's factor for how few they are.
-
-    Args:
-        found: from `measured`.
-        way: whose answers.
-        reference: the way and the degradation that all are divided by.
-
-    Raises:
-        ValueError: nothing of that name, or no group of two networks.
+    The scatter between networks that differ by their seed only is pooled over all groups of two or more, of which
+    there must be one, and widened by Student's factor for how few they are. `found` comes from `measured`.
     """
     groups = grouped(found)
     for name in [way, reference]:
-        if name not in groups and name not in {known for known, _ in groups}:
+        if name not in {*groups, *(known for known, _ in groups)}:
             raise ValueError(f"{name!r}: must be among {', '.join(map(str, groups))}")
     scatter, student = seed_scatter(found)
     base = np.array([one["logs"] for one in groups[reference]])
@@ -129,11 +107,7 @@ def grouped(found: Mapping[Named, Any]) -> dict[tuple[str, str], list[Any]]:
 
 
 def seed_scatter(found: Mapping[Named, Mapping[str, Any]]) -> tuple[Float[np.ndarray, " merit"], float]:
-    """`bootstrap.seed_scatter` of both log merits.
-
-    Raises:
-        ValueError: nothing was trained twice.
-    """
+    """`bootstrap.seed_scatter` of both log merits; something must have been trained twice."""
     groups = [np.array([one["logs"][0] for one in group]) for group in grouped(found).values()]
     if max(map(len, groups)) < 2:
         raise ValueError("networks: one degradation must have two or more, to tell how far they scatter")
@@ -162,9 +136,7 @@ def judged(one: Remaining, two: Remaining, *, low: float, high: float) -> tuple[
 
     A region that ends at the edge of the design is larger than its area says. If it is that of `one`, the ratio is an
     upper limit, which can bear out a claim of "at most" and nothing else; if it is that of `two`, nothing is known.
-
-    Returns:
-        ratio, error (infinite for a ratio that judges nothing), and whether it is an upper limit.
+    The error of a ratio that judges nothing is infinite. Last comes whether the ratio is an upper limit.
     """
     value, error = ratio(one, two)
     at_most = one.limited and not two.limited
@@ -173,19 +145,12 @@ def judged(one: Remaining, two: Remaining, *, low: float, high: float) -> tuple[
 
 
 class Judged(NamedTuple):
-    """Our number for a claim.
+    """Our number for a claim."""
 
-    Attributes:
-        value: a ratio of two figures of merit.
-        error: infinite for a ratio that judges nothing.
-        text: the ratio and its own error, for a reader; "at most" before an upper limit.
-        remark: what a reader of the verdict must know of the regions.
-    """
-
-    value: float
-    error: float
-    text: str
-    remark: str
+    value: float  # a ratio of two figures of merit
+    error: float  # infinite for a ratio that judges nothing
+    text: str  # the ratio and its own error, for a reader; "at most" before an upper limit
+    remark: str  # what a reader of the verdict must know of the regions
 
 
 def judged_claims(

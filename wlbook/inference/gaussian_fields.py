@@ -2,14 +2,16 @@
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Num
 
 from wlbook.inference import grids
 from wlbook.inference.emulator import quadratic_terms
-from wlbook.inference.vectors import Axis, Point, Real
+from wlbook.inference.vectors import Axis, Models, Point, Points, Real
 from wlbook.simulation.cosmology import FIDUCIAL
 
 Maps = Num[Array | np.ndarray, "map bin y x"]
+
+_STEP = 0.01  # of differences of the spectra, in units of the design's range
 
 
 class GaussianFields:
@@ -17,64 +19,51 @@ class GaussianFields:
 
     The mean power of the modes of equal length is measured on maps of each model, its matrix logarithm (bins times
     bins) is fitted by a quadratic in both parameters, and that fit *is* the universe: maps are drawn from it, and its
-    likelihood is exact.
+    likelihood is exact. Everywhere `noise` is the standard deviation of the shape noise in a pixel.
+
+    Args:
+        kappa: noiseless maps.
+        parameters: omega_m and sigma_8 of each map, of 7 models or more.
+        side: of the maps [deg].
 
     Attributes:
-        side: of the maps [deg].
         pixels: along a side.
+        shell: of each mode of `rfft2` [y, x_half], modes of equal length together; -1 for the mean.
+        counts: real numbers in each shell.
     """
 
     def __init__(self, kappa: Maps, parameters: Num[np.ndarray, "map 2"], *, side: Real):
-        """Learn the spectra.
-
-        Args:
-            kappa: noiseless maps.
-            parameters: omega_m and sigma_8 of each map.
-            side: of the maps [deg].
-
-        Raises:
-            ValueError: fewer than 7 models.
-        """
         models, which = np.unique(np.asarray(parameters, np.float64), axis=0, return_inverse=True)
         if len(models) < 7:
             raise ValueError(f"parameters of {len(models)} models: a quadratic needs 7 or more")
         self.side, self.pixels = float(side), int(np.shape(kappa)[-1])
         self.low, self.span = models.min(axis=0), np.ptp(models, axis=0)
-        self.shell, self.counts = _shells(self.pixels)
+        wave, half = np.fft.fftfreq(self.pixels, 1 / self.pixels), np.arange(self.pixels // 2 + 1)
+        self.shell = np.rint(np.hypot(wave[:, None], half)).astype(int) - 1
+        kept = self.shell >= 0
+        self._twice = np.where((half == 0) | (2 * half == self.pixels), 1.0, 2.0) * np.ones(self.shell.shape)
+        self.counts = np.bincount(self.shell[kept], self._twice[kept])
         logs = []
         for model in range(len(models)):
-            power = _power(np.asarray(kappa)[which.ravel() == model], self.shell, self.counts)
-            values, vectors = np.linalg.eigh(power.mean(axis=0))
+            power = self.power(np.asarray(kappa)[which.ravel() == model])
+            values, vectors = np.linalg.eigh(power)
             logs.append(np.einsum("sij,sj,skj->sik", vectors, np.log(values), vectors))
         flat = np.array(logs).reshape(len(models), -1)
         self._coefficients = np.linalg.lstsq(self._powers(models), flat, rcond=None)[0]
         self.bins = power.shape[-1]
 
-    def _powers(self, points: Num[np.ndarray, "point 2"]) -> Float[np.ndarray, "point 6"]:
+    def _powers(self, points: Points) -> Float[np.ndarray, "point 6"]:
         return quadratic_terms((np.asarray(points, np.float64) - self.low) / self.span)
 
-    def spectra(
-        self, points: Num[np.ndarray, "point 2"], noise: Real = 0.0
-    ) -> Float[np.ndarray, "point shell bin bin"]:
-        """Mean square of one mode, noise included, in units of the map's discrete transform over its pixels.
-
-        Args:
-            points: omega_m and sigma_8.
-            noise: standard deviation of the shape noise in a pixel.
-        """
+    def spectra(self, points: Points, noise: Real = 0.0) -> Float[np.ndarray, "point shell bin bin"]:
+        """Mean square of one mode, noise included, in units of the map's discrete transform over its pixels."""
         logs = (self._powers(points) @ self._coefficients).reshape(len(points), -1, self.bins, self.bins)
         values, vectors = np.linalg.eigh(logs)
         power = np.einsum("psij,psj,pskj->psik", vectors, np.exp(values), vectors)
         return power + noise**2 * np.eye(self.bins)
 
     def draw(self, point: Point, number: int, *, seed: int) -> Float[np.ndarray, "map bin y x"]:
-        """Noiseless maps of one universe, without their mean.
-
-        Args:
-            point: omega_m and sigma_8.
-            number: of maps.
-            seed: of the maps.
-        """
+        """Noiseless maps of one universe, without their mean."""
         white = np.random.default_rng(seed).normal(size=(number, self.bins, self.pixels, self.pixels))
         modes = np.fft.rfft2(white)
         factors = np.linalg.cholesky(self.spectra(np.array([point]))[0])
@@ -83,14 +72,11 @@ class GaussianFields:
         return np.fft.irfft2(modes, s=white.shape[-2:]).astype(np.float32)
 
     def universes(
-        self, parameters: Num[np.ndarray, "model 2"], number: int, *, seed: int
+        self, parameters: Models, number: int, *, seed: int
     ) -> tuple[Float[np.ndarray, "map bin y x"], Float[np.ndarray, "drawn bin y x"]]:
         """Noiseless maps of every model, one model after the other, and four times as many of the fiducial.
 
-        Args:
-            parameters: omega_m and sigma_8 of each model.
-            number: of maps of each model.
-            seed: of the first model's maps; each next one's is one higher.
+        The first model's maps come from `seed`, those of each next one from one higher.
         """
         points = [*map(tuple, parameters.tolist())]
         drawn = [self.draw(point, number, seed=seed + place) for place, point in enumerate(points)]
@@ -104,10 +90,8 @@ class GaussianFields:
         -2 log L = n_fields sum over modes of tr(P^-1 p) + log det P: what is left of a Gaussian field is its power.
 
         Args:
-            power: mean power of the observed maps, from `power`.
+            power: of the observed maps, from `power`.
             omega_m, sigma_8: grid, increasing.
-            noise: standard deviation of the shape noise in a pixel.
-            n_fields: observed fields.
         """
         points = grids.points(omega_m, sigma_8)
         spectra = self.spectra(points, noise)
@@ -116,47 +100,18 @@ class GaussianFields:
         return grids.density(-0.5 * n_fields * fit @ self.counts, omega_m, sigma_8, everywhere, n_fields=n_fields)
 
     def power(self, kappa: Maps) -> Float[np.ndarray, "shell bin bin"]:
-        """Mean power of maps in the modes of each length.
+        """Mean power of maps (observed ones with their noise) in the modes of each length."""
+        modes = np.fft.rfft2(np.asarray(kappa).astype(np.float64)) / self.pixels
+        product = np.einsum("niyx,njyx->nijyx", modes, modes.conj()).real * self._twice
+        kept = self.shell >= 0
+        flat = product[..., kept].reshape(-1, int(kept.sum()))
+        sums = np.stack([np.bincount(self.shell[kept], row, self.counts.size) for row in flat]) / self.counts
+        return np.moveaxis(sums.reshape(*product.shape[:3], -1), -1, 1).mean(axis=0)
 
-        Args:
-            kappa: maps, observed ones with their noise.
-        """
-        return _power(np.asarray(kappa), self.shell, self.counts).mean(axis=0)
-
-    def fisher(self, point: Point, *, noise: Real, n_fields: Real = 1, step: Real = 0.01) -> Float[np.ndarray, "2 2"]:
-        """Fisher matrix of all modes: half the sum over modes of tr(P^-1 dP P^-1 dP).
-
-        Args:
-            point: omega_m and sigma_8.
-            noise: standard deviation of the shape noise in a pixel.
-            n_fields: observed fields.
-            step: of the central differences, in units of the design's range.
-        """
-        steps = np.diag(step * self.span)
+    def fisher(self, point: Point, *, noise: Real, n_fields: Real = 1) -> Float[np.ndarray, "2 2"]:
+        """Fisher matrix of all modes: half the sum over modes of tr(P^-1 dP P^-1 dP), by central differences."""
+        steps = np.diag(_STEP * self.span)
         ahead, behind = (self.spectra(np.array(point) + sign * steps, noise) for sign in (1, -1))
         inverse = np.linalg.inv(self.spectra(np.array([point]), noise)[0])
         slopes = inverse @ ((ahead - behind) / (2 * np.diagonal(steps)[:, None, None, None]))
         return 0.5 * n_fields * np.einsum("asij,bsji,s->ab", slopes, slopes, self.counts)
-
-
-def _shells(pixels: int) -> tuple[Int[np.ndarray, "y x_half"], Float[np.ndarray, " shell"]]:
-    """The shell of each mode of `rfft2`, -1 for the mean, and how many real numbers each shell holds."""
-    wave = np.fft.fftfreq(pixels, 1 / pixels)
-    half = np.arange(pixels // 2 + 1)
-    length = np.rint(np.hypot(wave[:, None], half)).astype(int)
-    shell = length - 1
-    twice = np.where((half == 0) | (2 * half == pixels), 1.0, 2.0) * np.ones_like(length)
-    counts = np.bincount(shell[shell >= 0], twice[shell >= 0])
-    return shell, counts
-
-
-def _power(kappa: np.ndarray, shell: np.ndarray, counts: np.ndarray) -> Float[np.ndarray, "map shell bin bin"]:
-    pixels = kappa.shape[-1]
-    modes = np.fft.rfft2(kappa.astype(np.float64)) / pixels
-    half = np.arange(pixels // 2 + 1)
-    twice = np.where((half == 0) | (2 * half == pixels), 1.0, 2.0)
-    product = np.einsum("niyx,njyx->nijyx", modes, modes.conj()).real * twice
-    kept = shell >= 0
-    flat = product[..., kept].reshape(-1, int(kept.sum()))
-    sums = np.stack([np.bincount(shell[kept], row, counts.size) for row in flat]) / counts
-    return np.moveaxis(sums.reshape(*product.shape[:3], -1), -1, 1)

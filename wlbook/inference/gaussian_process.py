@@ -1,5 +1,6 @@
 """Gaussian processes between the models of a design: smooth curves as bent as the models ask for, with an error."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +21,13 @@ class Processes:
     squared exponential whose height, two lengths and noise are those of largest likelihood (scikit-learn). What spreads
     no more than its noise is replaced by its mean over the models.
 
-    Attributes:
+    Args:
         points: where the models are, in the unit square.
+        means: of each model.
+        scale: scatter of one map in each bin.
+        errors: standard error of a model's mean in each bin, if its maps were independent.
+
+    Attributes:
         centre, scale: of each bin.
         directions: of the components kept [component, bin].
         height, lengths, noise: of each process.
@@ -35,53 +41,37 @@ class Processes:
         means: Float[ndarray, "model bin"],
         scale: Float[ndarray, " bin"],
         errors: Float[ndarray, " bin"],
-        *,
-        like: "Processes | None" = None,
     ):
-        """Fit the processes.
-
-        Args:
-            points: in the unit square.
-            means: of each model.
-            scale: scatter of one map in each bin.
-            errors: standard error of a model's mean in each bin, if its maps were independent.
-            like: processes whose components and kernels are taken over, to be taught these means.
-        """
-        self.points, self.scale = points, scale if like is None else like.scale
-        if like is not None:
-            kept = ("centre", "directions", "left", "height", "lengths", "noise")
-            self.__dict__ |= {name: like.__dict__[name] for name in kept}
-            self._train(np.arange(len(points)), (means - self.centre) / self.scale @ self.directions.T)
-            return
-        self.centre = means.mean(axis=0)
+        self.scale, self.centre = scale, means.mean(axis=0)
         values = (means - self.centre) / scale
         noise = float(np.mean(errors / scale))
         _, spread, directions = np.linalg.svd(values, full_matrices=False)
-        kept = max(1, int((spread / np.sqrt(len(points)) > _SIGNAL * noise).sum()))
-        kept = min(kept, len(points) - 2)
+        signal = int((spread / np.sqrt(len(points)) > _SIGNAL * noise).sum())
+        kept = min(max(1, signal), len(points) - 2)
         self.directions = directions[:kept]
         components = values @ self.directions.T
         self.left = ((values - components @ self.directions) ** 2).sum(axis=0) / max(1, len(points) - 1 - kept)
         fits = [_fitted(points, component, noise) for component in components.T]
         self.height, self.noise = (np.array([fit[place] for fit in fits]) for place in (0, 2))
         self.lengths = np.stack([fit[1] for fit in fits])
-        self._train(np.arange(len(points)), components)
+        self._train(points, components)
 
-    def _train(self, used: ndarray, components: Float[ndarray, "model component"]) -> None:
-        """Learn the components at the models `used`, by the kernels there are."""
-        self.points, self._components = self.points[used], components[used]
-        self.offset = self._components.mean(axis=0)
-        kernels = self._kernels(self.points)
-        diagonal = np.eye(len(self.points))
-        self._inverses = np.linalg.inv(kernels + self.noise[:, None, None] * diagonal)
-        self.weights = np.einsum("kij,jk->ik", self._inverses, self._components - self.offset)
+    def _train(self, points: ndarray, components: Float[ndarray, "model component"]) -> "Processes":
+        """Learn the components of the models at `points`, by the kernels there are."""
+        self.points, self._components = points, components
+        self.offset = components.mean(axis=0)
+        noise = self.noise[:, None, None] * np.eye(len(points))
+        self._inverses = np.linalg.inv(self._kernels(points) + noise)
+        self.weights = np.einsum("kij,jk->ik", self._inverses, components - self.offset)
+        return self
+
+    def taught(self, points: Float[ndarray, "model 2"], means: Float[ndarray, "model bin"]) -> "Processes":
+        """The same components and kernels, which have learnt other means."""
+        return copy.copy(self)._train(points, (means - self.centre) / self.scale @ self.directions.T)
 
     def without(self, model: int) -> "Processes":
-        """The same processes, kernels and all, with one model left out of what they have learnt."""
-        rest = object.__new__(Processes)
-        rest.__dict__ = dict(self.__dict__)
-        rest._train(np.delete(np.arange(len(self.points)), model), self._components)
-        return rest
+        """The same components and kernels, with one model left out of what they have learnt."""
+        return copy.copy(self)._train(*(np.delete(values, model, axis=0) for values in (self.points, self._components)))
 
     def _kernels(self, at: Float[ndarray, "point 2"]) -> Float[ndarray, "component point model"]:
         apart = (at[None, :, None] - self.points[None, None]) / self.lengths[:, None, None]

@@ -31,9 +31,7 @@ def density(
 
     Args:
         log_density: up to a constant, at `points`; minus infinity where nothing may be.
-        omega_m, sigma_8: the grid, increasing.
         inside: whether each point lies in the design, kept as a coordinate.
-        attrs: kept as attributes.
     """
     area = cells(omega_m, sigma_8)
     found = np.exp(log_density - log_density.max()).reshape(area.shape)

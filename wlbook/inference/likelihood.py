@@ -4,8 +4,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln
 
+from wlbook.common import checks
 from wlbook.inference.emulator import Emulator
-from wlbook.inference.vectors import Point, Real
+from wlbook.inference.vectors import Real
 from wlbook.simulation.cosmology import FIDUCIAL
 
 
@@ -18,7 +19,6 @@ def log_likelihood(
     likelihood: str = "hartlap",
     emulator_error: str = "ignore",
     n_fields: Real = 1,
-    at: Point = FIDUCIAL,
 ) -> tuple[Float[np.ndarray, "point vector"], Float[np.ndarray, "point vector"]]:
     """Log-likelihood of data vectors at points of the design, up to one constant, and their chi^2.
 
@@ -33,39 +33,22 @@ def log_likelihood(
       parameters hold the truth as often as they say, the scatter of the best fit included.
 
     Args:
-        emulator: mean and covariance.
         points: inside the design.
         data: observed vectors, each a mean over fields.
-        covariance: "varying": that of each point, with its determinant; "fixed": that of the point `at`, everywhere.
-        likelihood: the form.
+        covariance: "varying": that of each point, with its determinant; "fixed": that of the fiducial, everywhere.
         emulator_error: "add" the covariance of the emulated mean's own error, or "ignore" it.
-        n_fields: observed fields of the maps' area; the covariance shrinks by it.
-        at: where "fixed" takes its covariance.
-
-    Raises:
-        ValueError: a bad choice, a point outside the design, too few maps for the form.
+        n_fields: observed fields of the maps' area, > 0; the covariance shrinks by it.
     """
-    for name, value, allowed in (
-        ("covariance", covariance, ("varying", "fixed")),
-        ("likelihood", likelihood, ("plug-in", "hartlap", "student", "matched")),
-        ("emulator_error", emulator_error, ("ignore", "add")),
-    ):
-        if value not in allowed:
-            choices = ", ".join(f'"{one}"' for one in allowed)
-            raise ValueError(f"{name} = {value!r}: must be one of {choices}")
-    if not n_fields > 0:
-        raise ValueError(f"n_fields = {n_fields}: must be > 0")
-    residual = emulator.mean(points)[:, None] - data
-    if covariance == "fixed":
-        square, _, freedom = _distances(
-            emulator, np.array([at], np.float64), residual.reshape(1, -1, data.shape[1]), n_fields, emulator_error
-        )
-        square, log_det = square.reshape(residual.shape[:2]), np.zeros(len(points))
-        freedom = np.broadcast_to(freedom, len(points))
-    else:
-        square, log_det, freedom = _distances(emulator, points, residual, n_fields, emulator_error)
-    d = data.shape[1]
-    debias = (freedom - d - 1) / freedom
+    checks.one_of("covariance", covariance, ("varying", "fixed"))
+    checks.one_of("likelihood", likelihood, ("plug-in", "hartlap", "student", "matched"))
+    checks.one_of("emulator_error", emulator_error, ("ignore", "add"))
+    checks.positive("n_fields", n_fields)
+    d, residual = data.shape[1], emulator.mean(points)[:, None] - data
+    where = np.array([FIDUCIAL]) if covariance == "fixed" else points
+    square, log_det = _distances(emulator, where, residual.reshape(len(where), -1, d), n_fields, emulator_error)
+    square = square.reshape(residual.shape[:2])
+    log_det = np.zeros(1) if covariance == "fixed" else log_det
+    freedom, debias = emulator.freedom(emulator.covariance_weights(where))
     if likelihood in ("plug-in", "hartlap"):
         square = square * (debias[:, None] if likelihood == "hartlap" else 1.0)
         return -0.5 * (square + log_det[:, None]), square
@@ -82,17 +65,11 @@ def log_likelihood(
 
 
 def _distances(
-    emulator: Emulator,
-    points: Float[np.ndarray, "point 2"],
-    residual: Float[np.ndarray, "point vector bin"],
-    n_fields: Real,
-    emulator_error: str,
-) -> tuple[Float[np.ndarray, "point vector"], Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
-    """r C^-1 r of some vectors at each point, log det C, and the degrees of freedom behind C."""
-    d = len(emulator.labels)
-    weights = emulator.covariance_weights(points)
+    emulator: Emulator, points: np.ndarray, residual: np.ndarray, n_fields: Real, emulator_error: str
+) -> tuple[Float[np.ndarray, "point vector"], Float[np.ndarray, " point"]]:
+    """r C^-1 r of some vectors [point, vector, bin] at each point, and log det C."""
     squares, log_dets = [], []
-    step = max(1, 4_000_000 // d**2)  # 32 MB of matrices at a time
+    step = max(1, 4_000_000 // len(emulator.labels) ** 2)  # 32 MB of matrices at a time
     for start in range(0, len(points), step):
         part = slice(start, start + step)
         scale, relative = emulator.scaled_covariance(points[part])
@@ -103,5 +80,4 @@ def _distances(
         squares.append(n_fields * np.square(white).sum(axis=-2))
         diagonal = np.diagonal(factors, axis1=-2, axis2=-1)
         log_dets.append(2 * np.log(diagonal).sum(axis=-1) + 2 * np.log(scale).sum(axis=-1))
-    freedom = (emulator.maps - 1) / np.square(weights).sum(axis=1)
-    return np.concatenate(squares), np.concatenate(log_dets), freedom
+    return np.concatenate(squares), np.concatenate(log_dets)

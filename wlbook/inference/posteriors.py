@@ -14,34 +14,23 @@ from wlbook.inference.vectors import AXES, Axis, Data, Real
 
 
 def posterior_grid(
-    emulator: Emulator,
-    data: Data,
-    *,
-    omega_m: Axis,
-    sigma_8: Axis,
-    n_fields: Real = 1,
-    **options: Any,
+    emulator: Emulator, data: Data, *, omega_m: Axis, sigma_8: Axis, n_fields: Real = 1, **options: Any
 ) -> xr.DataArray:
     """Posterior density on a grid: flat prior inside the design, nothing outside.
 
     Args:
-        emulator: mean and covariance.
         data: the observed vector, a mean over fields.
-        omega_m, sigma_8: grid, increasing.
-        n_fields: observed fields of the maps' area; the covariance shrinks by it.
-        options: `covariance`, `likelihood`, `emulator_error`, `at` of `likelihood.log_likelihood`.
+        omega_m, sigma_8: grid, increasing, some of it inside the design.
+        n_fields, options: of `likelihood.log_likelihood`.
 
     Returns:
         Density [omega_m, sigma_8] whose integral is one; attributes `chi2` (at the best point), `bins`, `n_fields`; a
         coordinate `inside`, whether a point lies in the design.
-
-    Raises:
-        ValueError: a vector of another length or not finite, no grid point inside the design, a bad choice.
     """
     data, axes = np.asarray(data, np.float64), (np.asarray(omega_m, np.float64), np.asarray(sigma_8, np.float64))
-    d = len(emulator.labels)
-    if data.shape != (d,):
-        raise ValueError(f"data of shape {data.shape}: must be ({d},), as the emulator's vectors")
+    bins = len(emulator.labels)
+    if data.shape != (bins,):
+        raise ValueError(f"data of shape {data.shape}: must be ({bins},), as the emulator's vectors")
     if not np.isfinite(data).all():
         raise ValueError(f"data: {emulator.labels[int(np.argmin(np.isfinite(data)))]} is not finite")
     for name, axis in zip(AXES, axes, strict=True):
@@ -56,7 +45,7 @@ def posterior_grid(
     found, square = log_likelihood(emulator, points[inside], data[None], n_fields=n_fields, **options)
     log_density[inside] = found[:, 0]
     best = float(square[np.argmax(found[:, 0]), 0])
-    return grids.density(log_density, *axes, inside, chi2=best, bins=d, n_fields=n_fields)
+    return grids.density(log_density, *axes, inside, chi2=best, bins=bins, n_fields=n_fields)
 
 
 def posterior(
@@ -65,14 +54,12 @@ def posterior(
     """`posterior_grid` on a grid that fits: first over the whole design, then around what is left, as fine as needed.
 
     Args:
-        emulator: mean and covariance.
-        data: the observed vector.
         points: of the grid, along each axis; doubled until the 68 % region holds 60 of them.
         like: a posterior that this one is expected to resemble: the search begins around it, which is quicker.
         options: of `posterior_grid`.
     """
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
-    axes = [np.linspace(first, last, points) for first, last in zip(low, high, strict=True)]
+    axes = [*np.linspace(low, high, points).T]
     if like is not None:
         near = []
         for name, first, last in zip(AXES, low, high, strict=True):
@@ -80,25 +67,21 @@ def posterior(
             near.append(np.linspace(max(first, ends[0]), min(last, ends[1]), points))
         axes = near if emulator.inside(grids.points(*near)).any() else axes
     for _ in range(6):
-        found = posterior_grid(emulator, data, omega_m=axes[0], sigma_8=axes[1], **options)
+        found = posterior_grid(emulator, data, **dict(zip(AXES, axes, strict=True)), **options)
         # Where the density is above that of the 99.95 % region of a Gaussian, and a little more on either side.
         kept = found.values > found.values.max() * np.exp(-0.5 * chi2.ppf(0.9995, 2))
-        if like is not None and _leaves(kept, axes, low, high):
-            return posterior(emulator, data, points=points, **options)
-        tight = []
-        for axis, across in zip(axes, (1, 0), strict=True):
-            rows = np.flatnonzero(kept.any(axis=across))
-            tight.append((axis[max(rows[0] - 2, 0)], axis[min(rows[-1] + 2, axis.size - 1)]))
+        ends = [np.flatnonzero(kept.any(axis=across))[[0, -1]] for across in (1, 0)]
+        for (first, last), axis, a, b in zip(ends, axes, low, high, strict=True):
+            cut = (first == 0 and axis[0] > a) or (last == axis.size - 1 and axis[-1] < b)
+            if like is not None and cut:  # by an end of the grid that is not the design's
+                return posterior(emulator, data, points=points, **options)
+        tight = [
+            (axis[max(first - 2, 0)], axis[min(last + 2, axis.size - 1)])
+            for (first, last), axis in zip(ends, axes, strict=True)
+        ]
         fits = all(new[1] - new[0] > 0.7 * (old[-1] - old[0]) for new, old in zip(tight, axes, strict=True))
         if fits and (found.values >= credible_level(found, 0.68)).sum() >= 60:
             break
         points = 2 * points if fits else points
         axes = [np.linspace(first, last, points) for first, last in tight]
     return found
-
-
-def _leaves(kept: Any, axes: Any, low: Any, high: Any) -> bool:
-    """Whether what is kept of a posterior touches an end of the grid that is not the design's."""
-    ends = [(kept[0].any(), axes[0][0] > low[0]), (kept[-1].any(), axes[0][-1] < high[0])]
-    ends += [(kept[:, 0].any(), axes[1][0] > low[1]), (kept[:, -1].any(), axes[1][-1] < high[1])]
-    return any(touched and inner for touched, inner in ends)

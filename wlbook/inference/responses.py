@@ -1,6 +1,6 @@
 """Statistics side by side: how each moves with cosmology, how they scatter together, and what one map tells by each."""
 
-import time
+import timeit
 from collections.abc import Callable
 from typing import Any
 
@@ -8,26 +8,17 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
 from wlbook.inference.emulator import Emulator
-from wlbook.inference.vectors import ByModel, ByName
+from wlbook.inference.vectors import ByModel, ByName, Models, joined
 from wlbook.simulation.cosmology import FIDUCIAL
 
 #: A tenth of each parameter's fiducial value.
 STEPS = {"Omega_m": 0.1 * FIDUCIAL[0], "sigma_8": 0.1 * FIDUCIAL[1]}
 
 
-def responses(
-    parameters: Num[np.ndarray, "model 2"], vectors: ByModel
-) -> dict[str, dict[str, Float[np.ndarray, " bin"]]]:
+def responses(parameters: Models, vectors: ByModel) -> dict[str, dict[str, Float[np.ndarray, " bin"]]]:
     """Change of the mean of every bin for each of `STEPS` at the fiducial, in standard deviations of one map.
 
     NaN for a bin that is the same in all maps of a model.
-
-    Args:
-        parameters: omega_m and sigma_8 of each model.
-        vectors: by statistic, of the models' maps.
-
-    Raises:
-        ValueError: from the emulator, naming what it cannot fit.
     """
     found = {}
     for name, values in vectors.items():
@@ -45,26 +36,18 @@ def _alive(values: Num[np.ndarray, "model map bin"]) -> Bool[np.ndarray, " bin"]
     return np.ptp(values, axis=1).all(axis=0)
 
 
-def fisher_error(parameters: Num[np.ndarray, "model 2"], vectors: ByModel) -> float:
+def fisher_error(parameters: Models, vectors: ByModel) -> float:
     """Error of sigma_8 from one map by these statistics together, omega_m known: (d^T C^-1 d)^-1/2, debiased.
 
     d is the slope of the mean and C the covariance of one map, both at the fiducial; C^-1 is debiased as in
     `inference.posterior_grid` (Hartlap et al. 2007, arXiv:astro-ph/0608064). Bins that are the same in all maps of a
     model are left out.
-
-    Args:
-        parameters: omega_m and sigma_8 of each model.
-        vectors: by statistic, of the models' maps.
-
-    Raises:
-        ValueError: from the emulator, naming what it cannot fit.
     """
     alive = {name: values[..., _alive(values)] for name, values in vectors.items()}
     emulator = Emulator(parameters, alive, method="quadratic")
     _, slope = emulator.slopes()
     here = np.array([FIDUCIAL])
-    freedom = (emulator.maps - 1) / np.square(emulator.covariance_weights(here)).sum()
-    hartlap = (freedom - slope.size - 1) / freedom
+    _, (hartlap,) = emulator.freedom(emulator.covariance_weights(here))
     return float((hartlap * slope @ np.linalg.solve(emulator.covariance(here)[0], slope)) ** -0.5)
 
 
@@ -73,13 +56,13 @@ def correlation(vectors: ByModel) -> Float[np.ndarray, "bin bin"]:
 
     0 for a bin that never varies.
     """
-    together = np.concatenate(list(vectors.values()), axis=-1).astype(np.float64)
+    together = joined(vectors, list(vectors))
     centred = together - together.mean(axis=1, keepdims=True)
     scatter = centred.std(axis=1, keepdims=True)
     unit = centred / np.where(scatter > 0, scatter, np.inf)
     sums = np.einsum("kmi,kmj->ij", unit, unit, optimize=True)
-    scale = np.sqrt(np.diagonal(sums))
-    return sums / np.where(scale > 0, scale, np.inf) / np.where(scale > 0, scale, np.inf)[:, None]
+    scale = np.sqrt(np.where(np.diagonal(sums) > 0, np.diagonal(sums), np.inf))
+    return sums / scale / scale[:, None]
 
 
 def changes(before: ByName, after: ByName) -> dict[str, Float[np.ndarray, " bin"]]:
@@ -91,10 +74,5 @@ def changes(before: ByName, after: ByName) -> dict[str, Float[np.ndarray, " bin"
 
 def seconds_a_map(statistic: Callable[[Any], Array], kappa: Num[np.ndarray, "map bin y x"]) -> float:
     """Time of a statistic for one map on this machine, after compilation: the best of three [s]."""
-    np.asarray(statistic(kappa))
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        np.asarray(statistic(kappa))
-        times.append(time.perf_counter() - start)
-    return min(times) / len(kappa)
+    measured = timeit.repeat(lambda: np.asarray(statistic(kappa)), repeat=4, number=1)
+    return min(measured[1:]) / len(kappa)

@@ -12,39 +12,30 @@ import xarray as xr
 from jaxtyping import Array, Float, Int, Num
 from scipy.spatial import ConvexHull
 
-from wlbook.common import random
+from wlbook.common import checks, random
+from wlbook.inference import grids
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.posteriors import posterior_grid
-from wlbook.inference.vectors import AXES, Data, Point, Real
+from wlbook.inference.vectors import AXES, Data, Real
 from wlbook.simulation.cosmology import FIDUCIAL
 
 LogDensity = Callable[[Float[Array, " parameter"]], Float[Array, ""]]
 
+_CHAINS, _WARMUP = 2, 400  # two can be compared; steps to find the scales of the parameters in
+
 
 def run(
-    log_density: LogDensity,
-    start: Float[np.ndarray, " parameter"],
-    *,
-    draws: int = 1000,
-    warmup: int = 400,
-    chains: int = 2,
-    seed: int,
+    log_density: LogDensity, start: Float[np.ndarray, " parameter"], *, draws: int = 1000, seed: int
 ) -> tuple[Float[np.ndarray, "chain draw parameter"], dict[str, float]]:
     """Draw from a density by NUTS.
 
     Args:
         log_density: of parameters that are of the order of one; minus infinity where none may be.
         start: of all chains, where the density is not zero.
-        draws: of each chain, >= 1.
-        warmup: steps to find the scales of the parameters in.
-        chains: >= 2, so that they can be compared.
-        seed: of the draws.
+        draws: of each chain, >= 4.
 
     Returns:
         The draws, and `r_hat` (the largest over parameters) and `n_eff` (the smallest).
-
-    Raises:
-        ValueError: no density at the start, too few draws or chains.
     """
     with warnings.catch_warnings():
         # A page has no widgets, and wants none: numpyro draws its bars elsewhere.
@@ -52,22 +43,14 @@ def run(
         from numpyro.diagnostics import effective_sample_size, gelman_rubin
         from numpyro.infer import MCMC, NUTS
 
-    for name, value, least in (("draws", draws, 4), ("warmup", warmup, 1), ("chains", chains, 2)):
-        if value < least:
-            raise ValueError(f"{name} = {value}: must be >= {least}")
+    checks.at_least("draws", draws, 4)
     first = jnp.asarray(start, jnp.float32)
     if not bool(jnp.isfinite(log_density(first))):
         raise ValueError(f"start = {np.asarray(start).tolist()}: the density is zero there")
     kernel = NUTS(potential_fn=lambda at: -log_density(at), dense_mass=True)
-    sampler = MCMC(
-        kernel,
-        num_warmup=warmup,
-        num_samples=draws,
-        num_chains=chains,
-        chain_method="vectorized",
-        progress_bar=False,
-    )
-    sampler.run(random.key(seed, "NUTS"), init_params=jnp.broadcast_to(first, (chains, first.size)))
+    lengths: Any = {"num_warmup": _WARMUP, "num_samples": draws, "num_chains": _CHAINS}
+    sampler = MCMC(kernel, **lengths, chain_method="vectorized", progress_bar=False)
+    sampler.run(random.key(seed, "NUTS"), init_params=jnp.broadcast_to(first, (_CHAINS, first.size)))
     found = np.asarray(sampler.get_samples(group_by_chain=True), np.float64)
     return found, {"r_hat": float(gelman_rubin(found).max()), "n_eff": float(effective_sample_size(found).min())}
 
@@ -78,7 +61,6 @@ def sample(
     *,
     n_fields: Real = 1,
     covariance: str = "varying",
-    at: Point = FIDUCIAL,
     slopes: Mapping[str, Data] | None = None,
     widths: Mapping[str, Real] | None = None,
     **options: Any,
@@ -89,22 +71,16 @@ def sample(
     Gaussian around zero in each nuisance parameter, which moves the mean vector along its slope.
 
     Args:
-        emulator: mean and covariance, smooth: "quadratic" or "gaussian process".
-        data: the observed vector, a mean over fields.
-        n_fields: observed fields of the maps' area.
-        covariance: "varying" or "fixed".
-        at: where "fixed" takes its covariance.
+        emulator: a smooth one: "quadratic" or "gaussian process".
+        n_fields, covariance: as in `log_likelihood`.
         slopes: by nuisance parameter, what a unit of it adds to the mean vector.
         widths: standard deviation of each one's prior.
-        options: `draws`, `warmup`, `chains` and `seed` of `run`.
+        options: `draws` and `seed` of `run`.
 
     Returns:
         Draws [chain, draw] of each parameter; attributes `r_hat` and `n_eff`.
-
-    Raises:
-        ValueError: an emulator with corners, nuisance parameters without a width or of another length; as `run`.
     """
-    slopes, widths = dict(slopes or {}), dict(widths or {})
+    slopes, widths = slopes or {}, widths or {}
     if emulator.method == "linear":
         raise ValueError('method = "linear": has corners, NUTS needs "quadratic" or "gaussian process"')
     if set(slopes) != set(widths):
@@ -112,29 +88,25 @@ def sample(
     for name, slope in slopes.items():
         if np.shape(slope) != (len(emulator.labels),) or not widths[name] > 0:
             raise ValueError(f"{name}: needs a slope of {len(emulator.labels)} bins and a width > 0")
-    density, start = _log_density(emulator, np.asarray(data, np.float64), n_fields, covariance, at, slopes, widths)
+    density, start = _log_density(emulator, np.asarray(data, np.float64), n_fields, covariance, slopes, widths)
     found, quality = run(density, start, **options)
-    units = [(low, span) for low, span in zip(*emulator.box, strict=True)] + [(0.0, widths[name]) for name in slopes]
-    values = {
-        name: (("chain", "draw"), low + span * found[..., place])
-        for place, (name, (low, span)) in enumerate(zip([*AXES, *slopes], units, strict=True))
-    }
-    return xr.Dataset(values, attrs=quality)
+    units = [*zip(*emulator.box, strict=True), *((0.0, widths[name]) for name in slopes)]
+    values = [(("chain", "draw"), low + span * found[..., place]) for place, (low, span) in enumerate(units)]
+    return xr.Dataset(dict(zip([*AXES, *slopes], values, strict=True)), attrs=quality)
 
 
 def _log_density(
-    emulator: Emulator, data: np.ndarray, n_fields: Real, covariance: str, at: Any, slopes: Any, widths: Any
+    emulator: Emulator, data: np.ndarray, n_fields: Real, covariance: str, slopes: Any, widths: Any
 ) -> tuple[LogDensity, np.ndarray]:
     """Log-posterior of parameters in units of the design and of the priors' widths, and its best point."""
     d = len(emulator.labels)
     low, span = emulator.box
-    hull = ConvexHull((emulator.parameters - low) / span).equations.astype(np.float32)
-    scale = np.exp(emulator.log_deviation(np.array([at])))[0]  # numbers of the order of one, for float32
+    hull = ConvexHull(emulator.unit(emulator.parameters)).equations.astype(np.float32)
+    scale = np.exp(emulator.log_deviation(np.array([FIDUCIAL])))[0]  # numbers of the order of one, for float32
     mean, deviation, relative = emulator.curves(scale)
     moves = np.array([np.asarray(slope) * widths[name] / scale for name, slope in slopes.items()], np.float32)
     target = (data / scale).astype(np.float32)
-
-    here = jnp.asarray((np.array(at) - low) / span, jnp.float32)
+    (here,) = jnp.asarray(emulator.unit(np.array([FIDUCIAL])), jnp.float32)
 
     def log_density(parameters: Float[Array, " parameter"]) -> Float[Array, ""]:
         unit, nuisance = parameters[:2], parameters[2:]
@@ -143,17 +115,16 @@ def _log_density(
         factor, spread = jnp.linalg.cholesky(matrix), deviation(of)
         residual = (mean(unit) + (nuisance @ moves if len(moves) else 0.0) - target) / spread
         white = jax.scipy.linalg.solve_triangular(factor, residual, lower=True)
-        freedom = (emulator.maps - 1) / jnp.square(weights).sum()
+        freedom, _ = emulator.freedom(weights)
         square = n_fields * jnp.square(white).sum() * (freedom - d - 1) / freedom
         log_det = 2 * jnp.log(jnp.diagonal(factor)).sum() + 2 * jnp.log(spread).sum()
         inside = (hull[:, :2] @ unit + hull[:, 2] <= 0).all()
         return jnp.where(inside, -0.5 * (square + log_det + jnp.square(nuisance).sum()), -jnp.inf)
 
-    axes = {name: np.linspace(a, a + b, 40) for name, a, b in zip(AXES, low, span, strict=True)}
-    grid = posterior_grid(emulator, data, n_fields=n_fields, covariance=covariance, at=at, **axes)
-    best = np.unravel_index(np.argmax(grid.values), grid.shape)
-    unit = [(grid[name].values[place] - a) / b for name, place, a, b in zip(AXES, best, low, span, strict=True)]
-    return log_density, np.array([*unit, *np.zeros(len(slopes))])
+    axes = dict(zip(AXES, np.linspace(low, low + span, 40).T, strict=True))
+    grid = posterior_grid(emulator, data, n_fields=n_fields, covariance=covariance, **axes)
+    best = grids.points(**axes)[[np.argmax(grid.values)]]
+    return log_density, np.array([*emulator.unit(best)[0], *np.zeros(len(slopes))])
 
 
 def paired_slope(
@@ -168,16 +139,11 @@ def paired_slope(
     Maps of common seeds only: a difference of two universes is otherwise mostly chance.
 
     Args:
-        ahead, behind: vectors of maps made at +step and -step from the same seeds, noise included.
-        step: half the distance of the two, > 0.
+        ahead, behind: vectors of maps made at +step and -step (> 0) from the same seeds, noise included.
         seeds: of the maps ahead and behind, which must be the same.
-
-    Raises:
-        ValueError: seeds that differ, a step that is not positive.
     """
     if not np.array_equal(*seeds):
         raise ValueError("seeds: the maps ahead and behind must come from the same seeds, map by map")
-    if not step > 0:
-        raise ValueError(f"step = {step}: must be > 0")
+    checks.positive("step", step)
     each = (np.asarray(ahead, np.float64) - np.asarray(behind, np.float64)) / (2 * step)
     return each.mean(axis=0), each.std(axis=0, ddof=1) / math.sqrt(len(each))

@@ -11,24 +11,20 @@ AXES = ("omega_m", "sigma_8")
 Real = int | float
 Point = tuple[Real, Real]  # omega_m and sigma_8
 Points = Num[Array | np.ndarray, "point 2"]
+Models = Num[Array | np.ndarray, "model 2"]  # omega_m and sigma_8 of each
 Axis = Num[Array | np.ndarray, " _"]  # a grid in one of them
 Data = Num[Array | np.ndarray, " bin"]
 Vectors = Num[Array | np.ndarray, "model map _"]
 ByModel = Mapping[str, Num[np.ndarray, "model map _"]]  # by statistic, of the models' maps
 ByName = Mapping[str, Num[np.ndarray, "drawn _"]]  # by statistic, of any maps
-Rows = Mapping[str, Sequence[str]]  # for each row of a table the statistics it uses together
+Names = Sequence[str]  # of statistics that are used together
+Rows = Mapping[str, Names]  # for each row of a table
 
 
 def by_model(maps: xr.Dataset) -> tuple[Float[np.ndarray, "model 2"], Int[np.ndarray, "model map"]]:
-    """The models of a set of maps, in the order of their numbers, and the rows of each model's maps.
+    """The models of a set of maps, in the order of their numbers, and the rows of each model's maps, as many for each.
 
     Maps of no model of the design (their number is negative: the second universe of paper A) are left out.
-
-    Args:
-        maps: with `model`, `omega_m` and `sigma_8` of each.
-
-    Raises:
-        ValueError: models with different numbers of maps.
     """
     model = maps["model"].values
     known, counts = np.unique(model[model >= 0], return_counts=True)
@@ -38,6 +34,6 @@ def by_model(maps: xr.Dataset) -> tuple[Float[np.ndarray, "model 2"], Int[np.nda
     return np.stack([maps[name].values for name in AXES], axis=-1)[rows[:, 0]], rows
 
 
-def joined(vectors: ByName | ByModel, names: Sequence[str]) -> Float[np.ndarray, "*maps _"]:
+def joined(vectors: ByName | ByModel, names: Names) -> Float[np.ndarray, "*maps _"]:
     """Statistics that are used together as one long vector for each map, in float64."""
     return np.concatenate([np.asarray(vectors[name], np.float64) for name in names], axis=-1)
