@@ -76,10 +76,9 @@ def universes(
     """All universes that a run simulates `box` in.
 
     Every model of the design has two boxes, one to train on and one to test on; the fiducial model has `n_fiducial`
-    more, the observed sky. All differ in their initial conditions.
+    more, the observed sky. All differ in their initial conditions. The field must fit into the box in all of them.
 
     Args:
-        box: the field must fit into it in all of them.
         n_models, n_fiducial: >= 1; a larger design holds every smaller one.
         seed: of everything, >= 0 and < 2000.
         design: whose plane of models: a name of `cosmology.CENTRES`.

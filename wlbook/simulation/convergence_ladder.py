@@ -23,12 +23,9 @@ WIDER = "a box a quarter wider"  # its waves are others: to be compared as the m
 def rung(name: str, box: Box) -> Box:
     """A box with one thing changed.
 
-    In one universe boxes have the same waves at every resolution, so that ratios of their spectra are almost free of
-    noise.
-
-    Args:
-        name: of RUNGS, WIDER, or "as in the book". The wider box has particles as far apart, and up to 330 Mpc/h planes
-            about as thick: only waves that did not fit in before are new.
+    Named in RUNGS, WIDER, or "as in the book". In one universe boxes have the same waves at every resolution, so that
+    ratios of their spectra are almost free of noise. The wider box has particles as far apart, and up to 330 Mpc/h
+    planes about as thick: only waves that did not fit in before are new.
     """
     if name == WIDER:
         particles = 2 * round(0.625 * box.particles)

@@ -88,12 +88,8 @@ def lens_planes(
 
     The force mesh has twice as many cells a side as there are particles. The density that drives the force half-way
     through a step is also the lens, summed along each axis: no particle is painted twice. Between the step's middle and
-    the plane's own time it grows linearly.
-
-    Args:
-        box, steps, source_redshift, planes_per_step: as in `light_cone`.
-        particles: per side.
-        seed: of the initial conditions, and of where the slabs are cut.
+    the plane's own time it grows linearly. `particles` are per side; the seed is that of the initial conditions, and of
+    where the slabs are cut.
     """
     cone = light_cone(cosmo, box=box, steps=steps, source_redshift=source_redshift, planes_per_step=planes_per_step)
     late, mesh, edges = steps - cone.early, 2 * particles, cone.scale_factors

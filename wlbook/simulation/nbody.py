@@ -27,10 +27,7 @@ def initial(
 ) -> tuple[Float[Array, "particle 3"], Float[Array, "particle 3"]]:
     """Positions [Mpc/h] and velocities dx/dD [Mpc/h] of second-order Lagrangian perturbation theory.
 
-    Args:
-        box: side of the periodic box [Mpc/h], > 0.
-        particles: per side, >= 2.
-        scale_factor: when, early enough for the theory to hold (about 0.1).
+    For `particles` >= 2 per side of a periodic box [Mpc/h], early enough for the theory to hold (a of about 0.1).
     """
     checks.positive("box", box, "Mpc/h")
     checks.at_least("particles", particles, 2)
