@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from wlbook.runner import chapters, runs
-from wlbook.runner.environment import repository
+from wlbook.runner.environment import repository, write_json
 from wlbook.runner.fingerprint import SourceChangedError
 
 app = typer.Typer(
@@ -156,7 +156,7 @@ def params(
     ]
     widths = [max(len(row[n]) for row in [header, *rows]) for n in range(len(header) - 1)]
     for row in [header, *rows]:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+        print("  ".join([*map(str.ljust, row, widths), row[-1]]))
 
 
 @app.command()
@@ -173,7 +173,6 @@ def simulate(
         values = runs.resolve(profile, runs.overrides(settings or [], chapter="01_data"))["01_data"]
         from wlbook import pipeline
         from wlbook.runner import pages
-        from wlbook.runner.build import write_whole
         from wlbook.runner.store import Store
 
         if values.get("source", "simulate") != "simulate":
@@ -193,7 +192,7 @@ def simulate(
         if need > free:
             _fail(f"store = {store.root}: {need / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; set WLBOOK_STORE", 1)
         folder = runs.plan(profile, settings or []).folder
-        write_whole(folder / "simulated.json", json.dumps(keys))
+        write_json(folder / "simulated.json", keys)
         pipeline.fill(store, mine)
     print("done")
 

@@ -11,9 +11,9 @@ LISTING = api.listing(minibook.REPOSITORY)
 
 def test_every_public_function_has_its_line():
     for name, tree in api.modules(minibook.REPOSITORY):
-        for entry in api.entries(tree):
-            assert f'{name}.html#line-{entry.line}"><code>{entry.name}</code>' in LISTING
-            assert entry.says, f"{name}.{entry.name} has no docstring"
+        for node in api.public(tree):
+            assert f'{name}.html#line-{node.lineno}"><code>{node.name}</code>' in LISTING
+            assert api.sentence(node), f"{name}.{node.name} has no docstring"
     assert "<code>peak_counts</code></a><code>(kappa, *, edges" in LISTING and ">_functionals<" not in LISTING
 
 

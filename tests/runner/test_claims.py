@@ -86,12 +86,13 @@ def test_bad_record_is_refused(records, arguments, said):
         ("id: a2-other", "id: a1-gain", "a1-gain: must be there once"),
     ],
 )
-def test_malformed_claims_are_named(tmp_path, old, new, said):
-    path = tmp_path / "claims.yml"
+def test_malformed_claims_are_named(tmp_path, monkeypatch, old, new, said):
     assert old in minibook.FILES["book/claims.yml"]
-    path.write_text(minibook.FILES["book/claims.yml"].replace(old, new))
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/claims.yml").write_text(minibook.FILES["book/claims.yml"].replace(old, new))
+    monkeypatch.setenv("WLBOOK_ROOT", str(tmp_path))
     with pytest.raises(ValueError, match=said):
-        claims.load(path)
+        claims.load()
 
 
 def test_table_has_a_row_for_every_claim_measured_or_not(records):

@@ -57,5 +57,5 @@ def test_the_ladder_has_no_rung_that_the_machine_or_the_box_cannot_bear():
 
 
 def test_one_box_says_nothing_of_scatter():
-    with pytest.raises(ValueError, match="plain: 1 box, must be >= 2"):
+    with pytest.raises(ValueError, match="boxes of plain = 1: must be >= 2"):
         convergence_ladder.ratio_of_means(np.ones((2, 1)), np.ones((1, 1)))

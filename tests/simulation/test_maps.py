@@ -124,7 +124,7 @@ def test_a_bad_box_is_named_when_it_is_made(change, message):
         ({"n_models": 0}, "n_models = 0: must be >= 1"),
         ({"n_fiducial": 0}, "n_fiducial = 0: must be >= 1"),
         ({"seed": -1}, "seed = -1: must be >= 0"),
-        ({"design": "paper-c"}, "design = 'paper-c': must be one of paper-a, paper-b"),
+        ({"design": "paper-c"}, 'design = \'paper-c\': must be one of "paper-a", "paper-b"'),
         ({"n_second": -1}, "n_second = -1: must be >= 0"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_folder_that_is_not_there_is_named():
     [
         (0.0, r"source_redshift = 0\.0: must be > 0"),
         ([0.5, -1.0], r"source_redshift = -1\.0: must be > 0"),
-        ([], r"source_redshift = \[\]: must name at least one"),
+        ([], r"source_redshift = \[\]: must be one redshift or more"),
     ],
 )
 def test_bad_redshifts_are_named(redshift, message):
@@ -163,7 +163,7 @@ def test_a_missing_file_of_sources_is_named():
 
 
 def test_an_unknown_split_is_named(data):
-    with pytest.raises(ValueError, match="split = 'validation': must be one of train, test, fiducial"):
+    with pytest.raises(ValueError, match='split = \'validation\': must be one of "train", "test", "fiducial"'):
         dataset.select(data, "validation")
 
 

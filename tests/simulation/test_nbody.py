@@ -161,8 +161,8 @@ def test_a_seed_is_a_universe():
         ({"box": -1.0}, r"box = -1\.0: must be > 0 \[Mpc/h\]"),
         ({"particles": 1}, "particles = 1: must be >= 2"),
         ({"mesh": 8}, "mesh = 8: must be >= particles = 16"),
-        ({"scale_factors": np.array([0.5])}, "scale_factors = .*: must be two or more, ascending"),
-        ({"scale_factors": np.array([0.5, 0.2])}, "scale_factors = .*: must be two or more, ascending"),
+        ({"scale_factors": np.array([0.5])}, "scale_factors = .*: must be at least two rising numbers"),
+        ({"scale_factors": np.array([0.5, 0.2])}, "scale_factors = .*: must be at least two rising numbers"),
         ({"scale_factors": np.array([0.0, 0.2])}, r"scale_factor = 0\.0: must be > 0\.001"),
     ],
 )

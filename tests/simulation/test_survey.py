@@ -165,7 +165,10 @@ def test_masks_are_read_from_arrays_and_images(tmp_path):
             lambda: survey.smooth(jnp.zeros((2, 8, 8)), [1.0, 2.0, 3.0], 1.0),
             r"smoothing = \[1\.0, .*: must be one .* 2",
         ),
-        (lambda: survey.smooth(jnp.zeros((1, 8, 8)), 1.0, 1.0, np.ones((4, 8), bool)), r"mask of shape \(4, 8\): must"),
+        (
+            lambda: survey.smooth(jnp.zeros((1, 8, 8)), 1.0, 1.0, np.ones((4, 8), bool)),
+            r"mask has shape \(4, 8\): must be the maps', \(8, 8\)",
+        ),
         (lambda: survey.mask("holes:0.1", pixels=8, pixel=1.0), "mask = 'holes:0.1': must be"),
         (lambda: survey.mask("holes:1.0:3", pixels=8, pixel=1.0), "share = 1.0: must be >= 0 and < 0.9"),
         (lambda: survey.mask("holes:0.1:0", pixels=8, pixel=1.0), "radius = 0.0: must be > 0"),

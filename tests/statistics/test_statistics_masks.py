@@ -113,9 +113,9 @@ def test_masked_minkowski_functionals_use_whole_stencils_only():
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.ones((32, 64), bool), r"^mask of shape \(32, 64\): must be \(64, 64\), the \[y, x\] of the maps$"),
-        (np.ones((6, 64, 64), bool), r"^mask of shape \(6, 64, 64\): must be \(64, 64\)"),
-        (np.ones((64, 64)), r"^mask of dtype float64: must be boolean, True where a pixel is observed$"),
+        (np.ones((32, 64), bool), r"^mask has shape \(32, 64\): must be the maps' \[y, x\], \(64, 64\)$"),
+        (np.ones((6, 64, 64), bool), r"^mask has shape \(6, 64, 64\): must be the maps' \[y, x\]"),
+        (np.ones((64, 64)), r"^dtype of mask = float64: must be boolean, True where a pixel is observed$"),
         (np.zeros((64, 64), bool), r"^mask: no pixel is observed, must be True somewhere$"),
     ],
 )

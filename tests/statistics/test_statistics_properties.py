@@ -144,10 +144,10 @@ def test_broken_pixels_are_counted_and_refused(name, bad):
 @pytest.mark.parametrize(
     ("edges", "message"),
     [
-        ([1.0], r"^edges of shape \(1,\): must be a list of at least 2 bin edges$"),
-        ([], r"^edges of shape \(0,\): must be a list of at least 2 bin edges$"),
-        ([0.0, 2.0, 1.0], r"^edges\[1:3\] = \[2.0, 1.0\]: must increase$"),
-        ([0.0, 0.0], r"^edges\[0:2\] = \[0.0, 0.0\]: must increase$"),
+        ([1.0], r"^edges = \[1.0\]: must be at least two rising numbers$"),
+        ([], r"^edges = \[\]: must be at least two rising numbers$"),
+        ([0.0, 2.0, 1.0], r"^edges = \[0.0, 2.0, 1.0\]: must be at least two rising numbers$"),
+        ([0.0, 0.0], r"^edges = \[0.0, 0.0\]: must be at least two rising numbers$"),
         ([0.0, np.nan, 1.0], r"^edges = \[0.0, nan, 1.0\]: must be finite$"),
     ],
 )
@@ -161,7 +161,7 @@ def test_edges_out_of_order_are_named(name, edges, message):
 @pytest.mark.parametrize(
     ("shape", "keywords", "message"),
     [
-        ((1, 1, 64, 32), {}, r"^kappa of shape \(1, 1, 64, 32\): a power spectrum needs square maps"),
+        ((1, 1, 64, 32), {}, r"^shape of kappa = \(1, 1, 64, 32\): must be square for a power spectrum"),
         ((1, 1, 64, 64), {"side": -3.5}, r"^side = -3.5: must be > 0 \[deg\]$"),
         ((1, 1, 1, 1), {}, r"^ell_edges: no mode of 1 x 1 pixels over 3.5 deg lies in 200 < ell <="),
         ((1, 1, 64, 64), {"ell_edges": [10.0, 20.0, 300.0]}, r"^ell_edges: no mode .* lies in 10 < ell <= 20$"),
@@ -211,7 +211,7 @@ def test_dropped_edges_leave_no_trace_of_the_other_side(name):
     ],
 )
 def test_maps_smaller_than_their_border_are_refused(statistic, shape, needed):
-    message = rf'boundary = "drop" needs {needed} x {needed} pixels or more$'
+    message = rf'must be at least {needed} x {needed} pixels for boundary = "drop"$'
     with pytest.raises(ValueError, match=message):
         statistic(np.zeros(shape, np.float32), edges=EDGES, boundary="drop")
 
@@ -231,7 +231,7 @@ def test_what_only_one_statistic_asks_for_is_named():
         statistics.bispectrum(kappa, side=SIDE, ell_edges=[100.0, 250.0, 1200.0, 1300.0], sides=[(0, 0, 2)])
     with pytest.raises(ValueError, match=r"^ell_edges\[-1\] = 3000: must be below 2194.29, two thirds of"):
         statistics.bispectrum(kappa, side=SIDE, ell_edges=[200.0, 3000.0])
-    with pytest.raises(ValueError, match=r"^kappa of dtype complex64: must be real numbers$"):
+    with pytest.raises(ValueError, match=r"^dtype of kappa = complex64: must be real numbers$"):
         statistics.moments(kappa.astype(np.complex64))
 
 

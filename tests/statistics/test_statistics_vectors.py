@@ -155,7 +155,7 @@ def test_measure_names_what_it_cannot_use():
         statistics.measure(some_maps(), SURVEY, BINS, **LOOK, names=["peak"])
     with pytest.raises(ValueError, match=r"^names = peaks: must be one or more of"):
         statistics.measure(some_maps(), SURVEY, BINS, **LOOK, names="peaks")
-    with pytest.raises(ValueError, match=r"^mask of shape \(3, 3\): must be \(64, 64\)"):
+    with pytest.raises(ValueError, match=r"^mask has shape \(3, 3\): must be the maps' \[y, x\], \(64, 64\)"):
         statistics.measure(some_maps(), SURVEY, BINS, **LOOK, mask=np.ones((3, 3), bool))
 
 

@@ -4,18 +4,11 @@ import ast
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
 
 MARK = "<!-- functions -->"  # in the text of a page: replaced by the list
 
 
-class Entry(NamedTuple):
-    """One public function or class: its name, what it takes, the first sentence of its docstring, and its line."""
-
-    name: str
-    takes: str
-    says: str
-    line: int
+Definition = ast.FunctionDef | ast.ClassDef
 
 
 def modules(root: Path) -> Iterator[tuple[str, ast.Module]]:
@@ -26,24 +19,23 @@ def modules(root: Path) -> Iterator[tuple[str, ast.Module]]:
             yield name, ast.parse(path.read_text(encoding="utf-8"))
 
 
-def entries(tree: ast.Module) -> list[Entry]:
+def public(tree: ast.Module) -> list[Definition]:
     """The public functions and classes of a module."""
-    found = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            takes = "" if isinstance(node, ast.ClassDef) else f"({', '.join(_names(node.args))})"
-            found.append(Entry(node.name, takes, _sentence(node), node.lineno))
-    return found
+    return [node for node in tree.body if isinstance(node, Definition) and not node.name.startswith("_")]
 
 
-def _names(arguments: ast.arguments) -> list[str]:
-    star = [f"*{arguments.vararg.arg}"] if arguments.vararg else ["*"] if arguments.kwonlyargs else []
-    rest = [f"**{arguments.kwarg.arg}"] if arguments.kwarg else []
-    plain = [one.arg for one in (*arguments.posonlyargs, *arguments.args)]
-    return [*plain, *star, *(one.arg for one in arguments.kwonlyargs), *rest]
+def _takes(node: Definition) -> str:
+    if isinstance(node, ast.ClassDef):
+        return ""
+    given = node.args
+    star = [f"*{given.vararg.arg}"] if given.vararg else ["*"] if given.kwonlyargs else []
+    rest = [f"**{given.kwarg.arg}"] if given.kwarg else []
+    plain, named = ([one.arg for one in some] for some in ((*given.posonlyargs, *given.args), given.kwonlyargs))
+    return f"({', '.join([*plain, *star, *named, *rest])})"
 
 
-def _sentence(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str:
+def sentence(node: ast.Module | Definition) -> str:
+    """The first paragraph of a docstring on one line."""
     return " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
 
 
@@ -51,19 +43,18 @@ def listing(root: Path) -> str:
     """All modules by package, as HTML that stands in a Markdown page; links lead to what `sources` writes."""
     blocks, package = [], ""
     for name, tree in modules(root):
-        found = entries(tree)
-        if not found:
+        if not (found := public(tree)):
             continue
         if (first := name.partition(".")[0]) != package:
             package = first
             blocks.append(f"## `wlbook.{package}`\n")
         address = f"../_static/source/{name}.html"
         rows = "\n".join(
-            f'<tr><td><a href="{address}#line-{one.line}"><code>{one.name}</code></a>'
-            f"<code>{escape(one.takes)}</code></td><td>{_code(one.says)}</td></tr>"
+            f'<tr><td><a href="{address}#line-{one.lineno}"><code>{one.name}</code></a>'
+            f"<code>{escape(_takes(one))}</code></td><td>{_code(sentence(one))}</td></tr>"
             for one in found
         )
-        head = f'<p><a href="{address}"><code>wlbook.{name}</code></a>: {_code(_sentence(tree))}</p>'
+        head = f'<p><a href="{address}"><code>wlbook.{name}</code></a>: {_code(sentence(tree))}</p>'
         blocks.append(f'{head}\n<table class="functions"><tbody>\n{rows}\n</tbody></table>\n')
     return "\n".join(blocks)
 

@@ -17,6 +17,7 @@ import filelock
 import yaml
 
 from wlbook.runner import api, chapters, pages
+from wlbook.runner.environment import write_json
 from wlbook.runner.pages import Executed, PageError
 from wlbook.runner.runs import Run
 from wlbook.runner.store import Store
@@ -34,14 +35,7 @@ class BuildError(RuntimeError):
 def build(run: Run, tell: Tell) -> Path:
     """Execute the stale pages of a run and draw the whole book; the path of its `index.html`.
 
-    Args:
-        run: from `plan`.
-        tell: receives a line for people, now and then.
-
-    Raises:
-        PageError: a page did not run to its end.
-        BuildError: Sphinx found something wrong, or a page of `_toc.yml` is missing.
-        StoreError: the store cannot be written to.
+    `tell` receives a line for people, now and then.
     """
     table = yaml.safe_load((run.root / "_toc.yml").read_text(encoding="utf-8"))
     with _alone(run, tell):
@@ -79,8 +73,12 @@ def execute(run: Run, names: Iterable[str], tell: Tell) -> dict[str, Executed]:
         for note in done[name].notes if ran else []:
             tell(f"  {note}")
         records |= done[name].records
-    _remember(run, done, keys, records)
-    cost = costs(done)
+    cost, known = costs(done), run.folder / "run.json"
+    before = json.loads(known.read_text())["pages"] if known.is_file() else {}
+    told = {"profile": run.profile, "changes": run.changes, "parameters": run.parameters}
+    write_json(run.folder / "costs.json", {"profile": run.profile, **cost})
+    write_json(run.folder / "records.json", records)
+    write_json(known, {**told, "pages": {**before, **keys}})
     tell(f"from an empty store all of this takes {cost['seconds'] / 60:.1f} minutes")
     return done
 
@@ -88,47 +86,18 @@ def execute(run: Run, names: Iterable[str], tell: Tell) -> dict[str, Executed]:
 def costs(done: Mapping[str, Executed]) -> dict[str, Any]:
     """What pages cost [s], each with the stored results it used, and together with each result counted once."""
     made = {use["key"]: use["seconds"] for page in done.values() for use in page.used}
-    return {
-        "pages": {
-            name: {"own": page.seconds, "results": round(sum(use["seconds"] for use in page.used), 3)}
-            for name, page in done.items()
-        },
-        "seconds": round(sum(page.seconds for page in done.values()) + sum(made.values()), 3),
-    }
-
-
-def _remember(run: Run, done: Mapping[str, Executed], keys: Mapping[str, str], records: Mapping[str, Any]) -> None:
-    known = run.folder / "run.json"
-    before = json.loads(known.read_text()) if known.is_file() else {}
-    told = {
-        "profile": run.profile,
-        "changes": run.changes,
-        "parameters": run.parameters,
-        "pages": {**before.get("pages", {}), **keys},
-    }
-    write_whole(run.folder / "costs.json", json.dumps({"profile": run.profile, **costs(done)}, indent=1))
-    write_whole(run.folder / "records.json", json.dumps(records, indent=1))
-    write_whole(known, json.dumps(told, indent=1))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old text or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    total = sum(page.seconds for page in done.values()) + sum(made.values())
+    used = {name: round(sum(use["seconds"] for use in page.used), 3) for name, page in done.items()}
+    each = {name: {"own": page.seconds, "results": used[name]} for name, page in done.items()}
+    return {"pages": each, "seconds": round(total, 3)}
 
 
 def draw(
     run: Run, table: Any, listed: Iterable[str], executed: Mapping[str, Executed], tell: Tell, *, strict: bool
 ) -> Path:
-    """Stage the executed pages and have Sphinx draw them, if anything changed since the last time.
+    """The path of `index.html`, once the executed pages are staged and Sphinx has drawn what changed.
 
-    Returns:
-        the path of `index.html`.
-
-    Raises:
-        BuildError: a warning of Sphinx when `strict`, or a page that is not there.
+    A page that is not there is a BuildError; when `strict`, so is a warning of Sphinx.
     """
     listed = list(listed)
     files = staged(run, table, listed, executed)
@@ -139,8 +108,8 @@ def draw(
         return html / "index.html"
     started = time.perf_counter()
     drawn.unlink(missing_ok=True)
-    source, output = run.folder / "source", run.folder / "sphinx"
-    for folder in (source, output):
+    source, output, old = (run.folder / name for name in ("source", "sphinx", "html.old"))
+    for folder in (source, output, old):
         shutil.rmtree(folder, ignore_errors=True)
     for name, content in files.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -148,14 +117,12 @@ def draw(
     _sphinx(run, source, output, strict=strict)
     if missing := _missing(output / "_build" / "html", listed):
         raise BuildError(f"Sphinx left out {', '.join(missing)}; its log is {run.folder / 'logs' / 'sphinx.log'}")
-    old = run.folder / "html.old"
-    shutil.rmtree(old, ignore_errors=True)
     if html.exists():
         html.rename(old)
     (output / "_build" / "html").rename(html)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(output, ignore_errors=True)
-    write_whole(drawn, json.dumps({"digest": digest}))
+    for folder in (old, output):
+        shutil.rmtree(folder, ignore_errors=True)
+    write_json(drawn, {"digest": digest})
     tell(f"{'html':<18} drawn in {time.perf_counter() - started:.0f} s")
     return html / "index.html"
 
@@ -190,29 +157,19 @@ def _sphinx(run: Run, source: Path, output: Path, *, strict: bool) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     code = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", code, "build", str(source), "--path-output", str(output), "-n", "--keep-going"]
+    command += ["-W"] if strict else []
     environment = {**os.environ, "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    piped: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     bar = tqdm(desc="drawing pages", total=200, unit="%", leave=False, disable=not sys.stderr.isatty())
-    with (
-        log.open("w", encoding="utf-8") as stream,
-        subprocess.Popen(
-            [*command, *(["-W"] if strict else [])],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-            encoding="utf-8",
-        ) as process,
-        bar,
-    ):
+    with log.open("w", encoding="utf-8") as stream, bar, subprocess.Popen(command, env=environment, **piped) as process:
         assert process.stdout is not None
         for line in process.stdout:
             stream.write(line)
             if step := re.search(r"(reading sources|writing output).*\[ *(\d+)%\]", line):
                 bar.update(int(step[2]) + (100 if step[1].startswith("w") else 0) - bar.n)
     if process.returncode:
-        lines = log.read_text(encoding="utf-8").splitlines()
-        wrong = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines if re.search(r"WARNING|ERROR|Error\b", line)]
-        wrong = [line.replace(f"{source}/", "") for line in wrong]
+        text = pages.without_colours(log.read_text(encoding="utf-8")).replace(f"{source}/", "")
+        wrong = [line for line in text.splitlines() if re.search(r"WARNING|ERROR|Error\b", line)]
         raise BuildError("\n".join(["Sphinx found something wrong:", *wrong[:20], f"all of it is in {log}"]))
 
 
@@ -222,11 +179,9 @@ def _alone(run: Run, tell: Tell) -> Any:
     run.folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(run.folder / ".lock")
     try:
-        lock.acquire(timeout=0.1)
+        held = lock.acquire(timeout=0.1)
     except filelock.Timeout:
         tell(f"waiting for another build of {run.folder}")
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()

@@ -39,12 +39,8 @@ def describe(function: Callable[..., Any], inputs: Mapping[str, Any], origin: Or
             described[name] = _describe(value, origin, upstream, modules)
         except TypeError as error:
             raise ValueError(f"{name} = {short(value)}: {error}") from None
-    return {
-        "stage": stage_of(function),
-        "inputs": described,
-        "upstream": sorted(upstream),
-        "fingerprint": fingerprint(modules),
-    }
+    made_from = {"inputs": described, "upstream": sorted(upstream), "fingerprint": fingerprint(modules)}
+    return {"stage": stage_of(function), **made_from}
 
 
 def _describe(value: Any, origin: Origin, upstream: set[str], modules: set[str]) -> Any:

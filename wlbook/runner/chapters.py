@@ -75,12 +75,7 @@ def pages(root: Path) -> list[str]:
 
 
 def read(name: str, root: Path | None = None) -> Chapter:
-    """A chapter with its parameters.
-
-    Args:
-        name: the file's name without `.py`.
-        root: the repository; by default the one of this package.
-    """
+    """A chapter with its parameters; its name is the file's without `.py`."""
     root = root or repository()
     if name not in names(root):
         raise ValueError(unknown("chapter", name, names(root)))
@@ -105,8 +100,7 @@ def _parse(name: str, path: Path, text: str) -> Chapter:
 
 def parameters(chapter: str) -> dict[str, Any]:
     """The parameters of a chapter in force in this run; its own defaults when a page is opened by hand."""
-    current = run()
-    if current is None:
+    if (current := run()) is None:
         return read(chapter).check({})
     if chapter not in current["parameters"]:
         raise ValueError(unknown("chapter", chapter, current["parameters"]))

@@ -3,13 +3,11 @@
 import dataclasses
 import json
 import math
-import os
-from pathlib import Path
 from typing import Literal, get_args
 
 import yaml
 
-from wlbook.runner.environment import repository, tell_runner
+from wlbook.runner.environment import records_folder, repository, tell_runner, write_json
 from wlbook.runner.parameters import unknown
 
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
@@ -49,14 +47,14 @@ class Record:
     detail: str
 
 
-def load(path: Path | None = None) -> dict[str, Claim]:
+def load() -> dict[str, Claim]:
     """The claims of `book/claims.yml`, by id."""
     tell_runner({"needs": "book/claims.yml"})
-    return _load(path or repository() / "book" / "claims.yml")
+    return _load()
 
 
-def _load(path: Path) -> dict[str, Claim]:
-    found: dict[str, Claim] = {}
+def _load() -> dict[str, Claim]:
+    path, found = repository() / "book" / "claims.yml", {}
     for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
         name = str(entry.get("id"))
         try:
@@ -76,33 +74,23 @@ def _load(path: Path) -> dict[str, Claim]:
 
 
 def record(id: str, value: float, error: float, detail: str = "") -> None:
-    """Keep this run's number for a claim, for the Claims page.
+    """Keep this run's number for a claim of `book/claims.yml`, with one sentence on how it came about.
 
-    Args:
-        id: a claim of `book/claims.yml`.
-        value: our number.
-        error: its standard error, >= 0; infinite for a number that cannot be judged.
-        detail: one sentence on how it came about.
+    Its standard error is >= 0; infinite for a number that cannot be judged.
     """
-    known = _load(repository() / "book" / "claims.yml")
-    if id not in known:
+    if id not in (known := _load()):
         raise ValueError(unknown("claim", id, known))
     if math.isnan(value) or math.isnan(error) or error < 0:
         raise ValueError(f"{id}: {value} +- {error}: must be numbers, the error >= 0")
-    folder = Path(os.environ.get("WLBOOK_RECORDS") or repository() / "build" / "records")
-    folder.mkdir(parents=True, exist_ok=True)
     entry = Record(id, float(value), float(error), detail)
-    aside = folder / f".{id}.json"
-    aside.write_text(json.dumps(dataclasses.asdict(entry)), encoding="utf-8")
-    aside.replace(folder / f"{id}.json")
+    write_json(records_folder() / f"{id}.json", dataclasses.asdict(entry))
 
 
-def records(folder: Path | None = None) -> dict[str, Record]:
+def records() -> dict[str, Record]:
     """The records of the run at hand, by claim."""
     tell_runner({"needs": "records"})
-    folder = folder or Path(os.environ.get("WLBOOK_RECORDS") or repository() / "build" / "records")
-    entries = (Record(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("[!.]*.json")))
-    return {entry.id: entry for entry in entries}
+    paths = sorted(records_folder().glob("[!.]*.json"))
+    return {path.stem: Record(**json.loads(path.read_text(encoding="utf-8"))) for path in paths}
 
 
 def verdict(claim: Claim, value: float, error: float) -> Verdict:
@@ -111,11 +99,6 @@ def verdict(claim: Claim, value: float, error: float) -> Verdict:
     - reproduced: the value lies in the band, and so do both ends of value ± error;
     - not reproduced: the value lies more than two errors outside the band;
     - inconclusive: anything else, so that a larger error never turns into a stronger statement.
-
-    Args:
-        claim: its `low` and `high` are the band.
-        value: our number.
-        error: its standard error, >= 0.
     """
     if claim.low <= value - error and value + error <= claim.high:
         return "reproduced"
@@ -124,12 +107,7 @@ def verdict(claim: Claim, value: float, error: float) -> Verdict:
 
 
 def table(known: dict[str, Claim], found: dict[str, Record]) -> str:
-    """The claims beside our numbers and the verdicts, as a MyST table with links to the pages.
-
-    Args:
-        known: the claims, by id.
-        found: the records of the run at hand, by claim.
-    """
+    """The claims beside our numbers and the verdicts, as a MyST table with links to the pages."""
     rows = ["| What the paper says | Ours | Verdict |", "|---|---|---|"]
     for claim in known.values():
         entry = found.get(claim.id)

@@ -37,11 +37,9 @@ def source_file(module: str) -> Path | None:
         return None
     path = Path(spec.origin)
     for name in rest:
-        if path.name != "__init__.py":
-            return None
-        folder = path.parent / name
+        folder, parent = path.parent / name, path
         path = folder / "__init__.py" if folder.is_dir() else path.parent / f"{name}.py"
-        if not path.is_file():
+        if parent.name != "__init__.py" or not path.is_file():
             return None
     return path
 
@@ -51,12 +49,8 @@ def imports(source: str, *, package: str = "", tops: frozenset[str] = frozenset(
 
     A package whose `__init__.pyi` says where its public names live (a lazy face) is not followed as a whole: a name
     taken from it counts as an import of the module that defines it. So do the attributes of a face that was imported
-    by its own name; a face that is used in any other way counts as all of its modules.
-
-    Args:
-        source: Python text.
-        package: the package that relative imports start from.
-        tops: top-level packages to report.
+    by its own name; a face that is used in any other way counts as all of its modules. Relative imports start from
+    `package`.
     """
     return {name for name in _imported(source, package, tops) if not _inert(name)}
 
@@ -64,8 +58,7 @@ def imports(source: str, *, package: str = "", tops: frozenset[str] = frozenset(
 def _imported(source: str, package: str, tops: frozenset[str]) -> set[str]:
     """The same with packages that do nothing."""
     named: set[str] = set()
-    with _parsing:
-        tree = ast.parse(source)
+    tree = _parsed(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -77,6 +70,11 @@ def _imported(source: str, package: str, tops: frozenset[str]) -> set[str]:
                 named |= _through_face(_home(base, alias.name), tree, alias.asname or alias.name)
     with_parents = {".".join(name.split(".")[: n + 1]) for name in named for n in range(name.count(".") + 1)}
     return {name for name in with_parents if name.split(".")[0] in tops and source_file(name)}
+
+
+def _parsed(source: str) -> ast.Module:
+    with _parsing:
+        return ast.parse(source)
 
 
 def _home(package: str, name: str) -> str:
@@ -111,10 +109,8 @@ def _face(module: str) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=64)
 def _read_face(module: str, stub: Path, digest: str) -> dict[str, str]:
-    with _parsing:
-        tree = ast.parse(stub.read_text(encoding="utf-8"))
     found: dict[str, str] = {}
-    for node in tree.body:
+    for node in _parsed(stub.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):
             base = f"{module}.{node.module}" if node.module else module
             found |= {alias.name: _home(base, alias.name) for alias in node.names}
@@ -131,9 +127,8 @@ def _inert(module: str) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _is_docstring(path: Path, digest: str) -> bool:
-    with _parsing:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body)
+    body = _parsed(path.read_text(encoding="utf-8")).body
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
 
 
 @functools.lru_cache(maxsize=512)
@@ -156,10 +151,7 @@ def fingerprint(modules: Iterable[str]) -> dict[str, str]:
     """Module name -> sha256 of its source, for `modules` and everything of ours that they import, directly or not.
 
     Followed are imports within `wlbook` and within the top-level packages of `modules` themselves. An import by a
-    computed name is not seen.
-
-    Raises:
-        SourceChangedError: naming a module that this process imported and that was edited since.
+    computed name is not seen. A module edited since this process imported it is a SourceChangedError.
     """
     waiting = [name for name in modules if name not in IGNORED]
     tops = frozenset({"wlbook", *(name.split(".")[0] for name in waiting)})

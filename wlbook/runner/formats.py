@@ -33,13 +33,10 @@ def save(value: Any, folder: Path, stage: str) -> dict[str, Any]:
         kind.save(value, folder)
         return {"kind": "object", "module": kind.__module__, "name": kind.__qualname__}
     try:
-        text = json.dumps(value, indent=1)
+        (folder / "value.json").write_text(json.dumps(value, indent=1))
     except TypeError:
-        raise ValueError(
-            f"{stage} returned {short(value)}: must be a Dataset, array, dict of arrays, JSON value, "
-            "or have save(folder) and load(folder)"
-        ) from None
-    (folder / "value.json").write_text(text)
+        allowed = "a Dataset, array, dict of arrays, JSON value, or have save(folder) and load(folder)"
+        raise ValueError(f"{stage} returned {short(value)}: must be {allowed}") from None
     return {"kind": "json"}
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,51 +32,40 @@ def source_changes(recorded: Mapping[str, str]) -> list[str]:
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
     """What differs between two JSON values, a line each: `name: before -> now`."""
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [*before, *(key for key in now if key not in before)]
-        return [
-            line
-            for key in keys
-            for line in differences(before.get(key, "nothing"), now.get(key, "nothing"), f"{name}.{key}".lstrip("."))
-        ]
+        changes = _changed(before, now, "nothing")
+        return [line for key, old, new in changes for line in differences(old, new, f"{name}.{key}".lstrip("."))]
     return [] if before == now else [f"{name}: {before} -> {now}"]
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any], nothing: Any = None) -> Iterator[tuple[str, Any, Any]]:
+    """The names under which two dicts differ, with what the first and the second hold there."""
+    for name in before | now:
+        old, new = before.get(name, nothing), now.get(name, nothing)
+        if old != new:
+            yield name, old, new
 
 
 def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[str]:
     """What changed since a page last ran in this run, and which stored results are made again because of it.
 
-    Args:
-        run: the run, with the parameters it would have now.
-        page: the page's name.
-        store: the store.
-        records: what the pages before it recorded in this run.
-
-    Returns:
-        lines for people, the first one the verdict.
+    Lines for people, the first one the verdict; `records` are those of the pages before it in this run.
     """
-    ran = _last(run, page, store, records)
-    if ran is None:
+    if (ran := _last(run, page, store, records)) is None:
         return [f"{page}: has not run yet in run {run.name}"]
     manifest, executed, now = ran
     causes = [f"{path} was edited" for path in source_changes(manifest["fingerprint"])]
     added = now["fingerprint"].keys() - manifest["fingerprint"]
     causes += [f"{name.replace('.', '/')}.py is imported now" for name in added]
-    before = dict(manifest["inputs"])
     told = {
         "source": f"the chapter's text ({run.source(page).name}) was edited",
         "lock": "requirements.lock changed: other versions of what we depend on",
     }
     settings: dict[str, tuple[Any, Any]] = {}
-    for name in [*before, *(name for name in now["inputs"] if name not in before)]:
-        old, new = before.get(name), now["inputs"].get(name)
-        if old == new:
-            continue
-        if name == "parameters" or name.startswith("parameters of "):
-            where = "" if name == "parameters" else f" of {name.removeprefix('parameters of ')}"
-            for parameter in [*(old or {}), *(p for p in new or {} if p not in (old or {}))]:
-                a, b = (old or {}).get(parameter), (new or {}).get(parameter)
-                if a != b:
-                    settings[parameter] = (a, b)
-                    causes.append(f"parameter {parameter}{where}: {a!r} -> {b!r}")
+    for name, old, new in _changed(manifest["inputs"], now["inputs"]):
+        if name.startswith("parameters"):
+            for parameter, a, b in _changed(old or {}, new or {}):
+                settings[parameter] = (a, b)
+                causes.append(f"parameter {parameter}{name.removeprefix('parameters')}: {a!r} -> {b!r}")
         elif name == "records":
             causes += [f"record of {line}" for line in differences(old or {}, new or {})]
         else:
@@ -102,20 +91,19 @@ def _stored(store: Store, used: Iterable[Mapping[str, Any]], settings: Mapping[s
     again: dict[str, str] = {}
     kept: Counter[str] = Counter()
     for use in used:
-        manifest = store.manifest(use["stage"], use["key"])
-        if manifest is None:
+        if (manifest := store.manifest(use["stage"], use["key"])) is None:
             again[use["key"]] = f"{use['stage']}: it is not in the store any more"
             continue
         reasons = [f"{path} was edited" for path in source_changes(manifest["fingerprint"])]
-        held = [name for name, (old, _) in settings.items() if _holds(manifest["inputs"], name, old)]
-        reasons += [f"{name}: {settings[name][0]!r} -> {settings[name][1]!r}" for name in held]
+        held = [(name, *two) for name, two in settings.items() if _holds(manifest["inputs"], name, two[0])]
+        reasons += [f"{name}: {old!r} -> {new!r}" for name, old, new in held]
         if any(key in again for key in manifest["upstream"]):
             reasons.append("what it is made from is made again")
         if reasons:
             again[use["key"]] = f"{use['stage']}: {', '.join(reasons)}"
         else:
             kept[use["stage"]] += 1
-    lines = ["nothing stored is made again"] if not again else ["made again of what is stored:"]
+    lines = ["made again of what is stored:" if again else "nothing stored is made again"]
     lines += [f"  {reason}{f' ({n} of them)' if n > 1 else ''}" for reason, n in Counter(again.values()).items()]
     if kept:
         lines.append("reused: " + ", ".join(f"{stage} ({n})" for stage, n in kept.items()))
@@ -169,15 +157,12 @@ def unused(store: Store, root: Path) -> list[Path]:
             payload = store.root / f"page.{page}" / key / "payload"
             if (payload / "page.json").is_file():
                 keys |= {use["key"] for use in Executed.load(payload).used}
-    for path in root.glob("build/*/simulated.json"):
-        keys |= set(json.loads(path.read_text()))
+    keys.update(*(json.loads(path.read_text()) for path in root.glob("build/*/simulated.json")))
     manifests = {manifest["key"]: manifest for manifest in store.manifests()}
-    waiting = list(keys)
+    waiting = keys
     while waiting:
-        for key in manifests.get(waiting.pop(), {}).get("upstream", []):
-            if key not in keys:
-                keys.add(key)
-                waiting.append(key)
+        waiting = {key for one in waiting for key in manifests.get(one, {}).get("upstream", [])} - keys
+        keys |= waiting
     folders = [path for path in sorted(store.root.glob("*/*")) if path.is_dir()]
     free = (path for path in folders if path.parent.name != "locks" and path.name not in keys)
     return [path for path in free if not _in_work(store, path)]

@@ -21,6 +21,7 @@ from typing import Any
 
 from wlbook.runner import parameters
 from wlbook.runner.cache_keys import key_of
+from wlbook.runner.environment import write_json
 from wlbook.runner.fingerprint import fingerprint, imports, sha256
 from wlbook.runner.runs import Run
 from wlbook.runner.store import Store
@@ -72,14 +73,7 @@ def xla_flags() -> str:
 
 
 def describe(run: Run, page: str, records: Mapping[str, Any], needs: list[str] | None = None) -> dict[str, Any]:
-    """Everything a page depends on; its key is the hash of it.
-
-    Args:
-        run: the run.
-        page: the page's name.
-        records: what the pages before it recorded, by claim.
-        needs: what it reads beyond its own parameters; None to leave that out.
-    """
+    """Everything a page depends on; its key is the hash of it. `needs` is what it reads beyond its own parameters."""
     source = run.source(page).read_text(encoding="utf-8")
     try:
         modules = imports(source)
@@ -105,11 +99,7 @@ def describe(run: Run, page: str, records: Mapping[str, Any], needs: list[str] |
 
 
 def notebook(source: str, values: Mapping[str, Any] | None = None) -> Any:
-    """A py:percent text as a notebook, with other values in its parameters cell.
-
-    Raises:
-        PageError: the header names no kernel.
-    """
+    """A py:percent text as a notebook, with other values in its parameters cell."""
     import jupytext
 
     found = jupytext.reads(source, fmt="py:percent")
@@ -123,11 +113,7 @@ def notebook(source: str, values: Mapping[str, Any] | None = None) -> Any:
 
 
 def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple[Executed, str, bool]:
-    """The executed page, from the store or by running it: what it left, its key, and whether it ran now.
-
-    Raises:
-        PageError: a cell raised, the kernel died, or the sources changed under it.
-    """
+    """The executed page, from the store or by running it: what it left, its key, and whether it ran now."""
     seen = describe(run, page, records)
     known = store.root / "needs" / f"{key_of(seen)}.json"
     ran: list[Executed] = []
@@ -142,14 +128,13 @@ def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple
 
     with store.lock(f"needs-{known.stem}"):
         needs = json.loads(known.read_text()) if known.is_file() else execute_now().needs
-        what = describe(run, page, records, needs)
-        kept = store.obtain(what, execute_now, {})
-        if set(kept.needs) - set(needs):  # with other parameters it reads more than it did before
-            needs = sorted({*needs, *kept.needs})
+        while True:
             what = describe(run, page, records, needs)
             kept = store.obtain(what, execute_now, {})
-        known.parent.mkdir(exist_ok=True)
-        known.write_text(json.dumps(needs))
+            if set(kept.needs) <= set(needs):
+                break
+            needs = sorted({*needs, *kept.needs})  # with other parameters it reads more than it did before
+        write_json(known, needs)
     return kept, key_of(what), bool(ran)
 
 
@@ -160,11 +145,7 @@ def last(run: Run, page: str) -> str | None:
 
 
 def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Executed:
-    """Run a page's cells in a fresh kernel.
-
-    Raises:
-        PageError: naming the cell and the error; the log lies in the run's folder.
-    """
+    """Run a page's cells in a fresh kernel; the log of one that raises lies in the run's folder."""
     import logging
 
     import nbformat
@@ -173,19 +154,16 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
     from traitlets.config import Config
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    values = run.parameters[page]
-    started = time.perf_counter()
-    logs = run.folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    log = logs / f"{page}.log"
+    values, started = run.parameters[page], time.perf_counter()
+    log = run.folder / "logs" / f"{page}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="wlbook-") as temporary:
         work = Path(temporary)
-        (work / "records").mkdir()
         for claim, entry in records.items():
-            (work / "records" / f"{claim}.json").write_text(json.dumps(entry))
+            write_json(work / "records" / f"{claim}.json", entry)
         told = {"profile": Path(run.profile).stem, "run": run.name, "page": page, "parameters": run.parameters}
-        (work / "run.json").write_text(json.dumps(told))
+        write_json(work / "run.json", told)
         try:
             nbformat.write(notebook(run.source(page).read_text(encoding="utf-8"), values), work / "in.ipynb")
         except PageError as error:
@@ -204,7 +182,7 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
                 )
         except papermill.PapermillExecutionError as error:
             cell = _number(nbformat.read(work / "out.ipynb", 4), error.cell_index)
-            log.write_text(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)), encoding="utf-8")
+            log.write_text(without_colours("\n".join(error.traceback)), encoding="utf-8")
             reason = f"{error.ename}: {error.evalue or _failing_line(log)}".splitlines()[0]
             raise PageError(f"{page}, cell {cell}: {reason}; all of it is in {log}") from None
         except DeadKernelError:
@@ -234,18 +212,22 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
     )
 
 
+def without_colours(text: str) -> str:
+    """Text without what colours it in a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
 def _number(executed: Any, index: int) -> int:
     """The place of a cell among the page's code cells, from 1, as a reader counts them."""
     ours = [cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
-    code = [cell for cell in ours[: index + 1] if cell.cell_type == "code"]
-    return len([cell for cell in code if "injected-parameters" not in cell.metadata.get("tags", [])])
+    code = (cell for cell in ours[: index + 1] if cell.cell_type == "code")
+    return sum("injected-parameters" not in cell.metadata.get("tags", []) for cell in code)
 
 
 def _failing_line(log: Path) -> str:
     """The line of the page that raised, from its traceback."""
-    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("-")]
-    pointed = [re.sub(r"^-+> \d+ ", "", line) for line in lines if re.match(r"-+> \d", line)]
-    return pointed[0] if pointed else "no message"
+    pointed = re.search(r"^-+> \d+ (.*)", log.read_text(encoding="utf-8"), re.MULTILINE)
+    return pointed[1] if pointed else "no message"
 
 
 def _complaints(page: str, executed: Any) -> Iterator[str]:
@@ -281,16 +263,14 @@ def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-    before = {name: os.environ.get(name) for name in values}
+    before = {name: os.environ[name] for name in values if name in os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
+        for name in values:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def terminal() -> str:

@@ -59,10 +59,9 @@ class Parameter:
             return (list[element] if kind is list else kind), Field()
         match = _RANGE.fullmatch(self.allowed)
         if not match or match["name"] not in (self.name, "each") or not (match["low"] or match["high"]):
-            raise ValueError(
-                f'{self.name}: "{self.allowed}" must read: 0 < {self.name} <= 1 (either end may go), '
-                'one of "a", "b", any text, any list or each a degradation'
-            )
+            range_ = f"0 < {self.name} <= 1 (either end may go)"
+            others = 'one of "a", "b", any text, any list or each a degradation'
+            raise ValueError(f'{self.name}: "{self.allowed}" must read: {range_}, {others}')
         if element not in (int, float):
             raise ValueError(f'{self.name} = {self.default!r}: "{self.allowed}" is for numbers')
         limits: dict[str, Any] = {}

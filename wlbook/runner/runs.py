@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from wlbook.runner import chapters
 from wlbook.runner.chapters import Chapter, names, read
 from wlbook.runner.environment import repository
 from wlbook.runner.parameters import unknown, value
@@ -32,21 +31,17 @@ class Run:
 
     def source(self, page: str) -> Path:
         """The text of a page that runs."""
-        return chapters.read(page, self.root).path
+        return read(page, self.root).path
 
 
 def plan(profile: str, changes: Iterable[str], *, chapter: str | None = None, name: str | None = None) -> Run:
-    """A run with every parameter checked, before any work.
+    """A run with every parameter checked, before any work; `changes` are settings from the command line.
 
-    Args:
-        profile: a name, or the path of a .yml file.
-        changes: settings from the command line.
-        chapter: the chapter that settings without one are for; its run has a folder of its own.
-        name: folder under `build/`; by default made from the profile, the chapter and the changes.
+    Those without a chapter are for `chapter`, whose run has a folder of its own, unless `name` tells another.
     """
     changes = tuple(changes)
     if chapter is not None:
-        chapters.read(chapter)
+        read(chapter)
     values = resolve(profile, overrides(changes, chapter=chapter))
     if name is not None and not re.fullmatch(r"[\w+.,=-]+", name):
         raise ValueError(f"--name {name}: must be letters, digits, and + - _ . , =")
@@ -62,11 +57,7 @@ def run_name(profile: str, changes: Iterable[str], chapter: str | None = None) -
 
 
 def profile(name: str) -> dict[str, dict[str, Any]]:
-    """What a profile changes: chapter -> parameter -> value; `shared` is for every chapter that has the parameter.
-
-    Args:
-        name: a file of `profiles/` without its suffix, or the path of a `.yml` file.
-    """
+    """What a profile changes: chapter -> parameter -> value; `shared` is for every chapter that has the parameter."""
     folder = repository() / "profiles"
     path = Path(name) if name.endswith((".yml", ".yaml")) else folder / f"{name}.yml"
     if not path.is_file():
@@ -83,9 +74,7 @@ def profile(name: str) -> dict[str, dict[str, Any]]:
 def overrides(given: Iterable[str], *, chapter: str | None = None) -> dict[str, dict[str, Any]]:
     """Command-line settings, chapter -> parameter -> value.
 
-    Args:
-        given: `CHAPTER.NAME=VALUE`, or `NAME=VALUE` for `chapter`, or for every chapter that has it if that is None.
-        chapter: the chapter that settings without one are for.
+    They read `CHAPTER.NAME=VALUE`, or `NAME=VALUE` for `chapter`, or for every chapter that has it if that is None.
     """
     found: dict[str, dict[str, Any]] = {}
     book = {name: read(name) for name in names()}

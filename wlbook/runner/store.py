@@ -53,11 +53,7 @@ class _DamagedError(Exception):
 
 
 class Store:
-    """Results on disk, by what they were made from.
-
-    Args:
-        root: the folder; by default $WLBOOK_STORE, else `build/store` of the repository.
-    """
+    """Results on disk, by what they were made from; the default is $WLBOOK_STORE, else `build/store` of the book."""
 
     def __init__(self, root: str | Path | None = None) -> None:
         self.root = Path(root or os.environ.get("WLBOOK_STORE") or repository() / "build" / "store").absolute()
@@ -79,10 +75,6 @@ class Store:
         Returns:
             A Dataset, an array, a dict of arrays, a JSON value, or an object with `save(folder)` and `load(folder)`;
             read back from disk each time, its arrays read-only.
-
-        Raises:
-            ValueError: naming an input or a result that cannot be kept.
-            StoreError: the store is not writable, or full.
         """
         while isinstance(function, functools.partial):
             if function.args:
@@ -99,14 +91,10 @@ class Store:
         known = self._known.get(id(value))
         return known[1:] if known is not None and known[0]() is value else None
 
-    def obtain(self, what: Mapping[str, Any], function: Callable[..., T], inputs: Mapping[str, Any], **notes: Any) -> T:
+    def obtain(self, what: Mapping[str, Any], function: Callable[..., T], inputs: Mapping[str, Any]) -> T:
         """The stored value described by `what`, or `function(**inputs)`, kept; for a caller that knows its own inputs.
 
-        Args:
-            what: stage, inputs, upstream and fingerprint: whatever the value depends on, as JSON.
-            function: makes the value.
-            inputs: what it is called with.
-            notes: entries for the manifest that are not part of the key.
+        In `what` stand stage, inputs, upstream and fingerprint: whatever the value depends on, as JSON.
         """
         stage, key = what["stage"], key_of(what)
         with contextlib.suppress(_DamagedError, FileNotFoundError):
@@ -118,7 +106,7 @@ class Store:
                 pass
             except _DamagedError as damage:
                 self._set_aside(stage, key, str(damage))
-            self._write(function, stage, key, {**what, **notes}, inputs)
+            self._write(function, stage, key, what, inputs)
             return self._read(stage, key, trust=True)
 
     def check(self) -> None:
@@ -131,9 +119,9 @@ class Store:
 
     def cost(self) -> Cost:
         """What this process cost so far, with the results it used."""
-        stages: dict[str, float] = {}
+        stages = dict.fromkeys((stage for stage, _ in self._used), 0.0)
         for (stage, _), seconds in self._used.items():
-            stages[stage] = stages.get(stage, 0.0) + seconds
+            stages[stage] += seconds
         own = time.perf_counter() - self._started - self._clock.total
         return Cost(device(), own, stages, peak_memory(), os.environ.get("WLBOOK_PROFILE", "demo"))
 
@@ -146,12 +134,8 @@ class Store:
 
     def manifest(self, stage: str, key: str) -> dict[str, Any] | None:
         """The manifest of one result; None if it is not there, or damaged."""
-        try:
+        with contextlib.suppress(_DamagedError, FileNotFoundError):
             return self._manifest(self._folder(stage, key))
-        except (_DamagedError, FileNotFoundError):
-            return None
-
-    # Where a result lies, and how it gets there.
 
     def _folder(self, stage: str, key: str) -> Path:
         return self.root / stage / key
@@ -161,25 +145,22 @@ class Store:
         """Hold the lock of this name against every other process; the system frees it if this one dies."""
         with _explained(self.root):
             (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.root / "locks" / f"{name}.lock")
-            lock.acquire()
-        try:
+            held = filelock.FileLock(self.root / "locks" / f"{name}.lock").acquire()
+        with held:
             yield
-        finally:
-            lock.release()
 
     def _write(
         self, function: Callable[..., Any], stage: str, key: str, what: Mapping[str, Any], inputs: Mapping[str, Any]
     ) -> None:
         folder = self._folder(stage, key)
         partial = folder.with_suffix(".partial")
-        aside = partial / "result"
+        aside, checkpoint = partial / "result", partial / "checkpoint"
         with _explained(self.root):
             shutil.rmtree(aside, ignore_errors=True)
             partial.mkdir(parents=True, exist_ok=True)
             if "checkpoint" in inspect.signature(function).parameters:
-                (partial / "checkpoint").mkdir(exist_ok=True)
-                inputs = {**inputs, "checkpoint": partial / "checkpoint"}
+                checkpoint.mkdir(exist_ok=True)
+                inputs = {**inputs, "checkpoint": checkpoint}
             try:
                 with self._clock.running() as taken:
                     value = function(**inputs)
@@ -204,7 +185,6 @@ class Store:
                 aside.rename(folder)
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)
-                checkpoint = partial / "checkpoint"
                 if not checkpoint.is_dir() or not any(checkpoint.iterdir()):
                     shutil.rmtree(partial, ignore_errors=True)
                 raise
@@ -292,14 +272,11 @@ def _explained(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreError(
-                f"store = {root}: no space left; free some (`wlbook gc`) or set WLBOOK_STORE to another disk"
-            ) from error
+            why = "no space left; free some (`wlbook gc`) or set WLBOOK_STORE to another disk"
+            raise StoreError(f"store = {root}: {why}") from error
         about = str(error.filename or "")
-        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EPERM) and (
-            not about or about.startswith(str(root)) or str(root).startswith(about)
-        ):
-            raise StoreError(
-                f"store = {root}: cannot be written to ({error.strerror}); set WLBOOK_STORE to a folder that can"
-            ) from error
+        ours = about.startswith(str(root)) or str(root).startswith(about)
+        if ours and error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EPERM):
+            why = f"cannot be written to ({error.strerror}); set WLBOOK_STORE to a folder that can"
+            raise StoreError(f"store = {root}: {why}") from error
         raise

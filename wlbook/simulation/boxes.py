@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from wlbook.common import random
+from wlbook.common import checks, random
 from wlbook.simulation import cosmology, lens_planes, lensing
 from wlbook.simulation.cosmology import CENTRES, SECOND, Cosmology
-from wlbook.simulation.dataset import SPLITS
+from wlbook.simulation.dataset import SPLITS, labelled
 from wlbook.simulation.sources import Sources, at
 
 _BOXES = 100_000  # seeds reserved for the boxes of one split
@@ -17,47 +17,27 @@ _BOXES = 100_000  # seeds reserved for the boxes of one split
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """How a box is simulated and looked through, in whatever universe.
+    """How a box is simulated and looked through, in whatever universe."""
 
-    Attributes:
-        side: of a map [deg], > 0.
-        pixels: per side of a map, >= 8.
-        n_maps: maps from the box, >= 1.
-        box: side of the box [Mpc/h], > 0, wider than the field at the source.
-        particles: per side of the box, >= 16 and even.
-        steps: of the simulation, >= 6.
-        sources: the galaxies of each bin. Rounded, so that what is stored is the same on every processor.
-        method: of `lensing.convergence`: "multi-plane" or "born".
-        a_ia, eta: of intrinsic alignments, as in `lensing.nla_factor`.
-        planes_per_step: 1, or how many times thinner to make the planes.
-
-    Raises:
-        ValueError: naming the attribute that is out of range.
-    """
-
-    side: float = 3.5
-    pixels: int = 64
-    n_maps: int = 64
-    box: float = 240.0
-    particles: int = 64
-    steps: int = 12
-    sources: Sources = dataclasses.field(default_factory=lambda: at(1.0))
-    method: str = "multi-plane"
-    a_ia: float = 0.0
+    side: float = 3.5  # of a map [deg], > 0
+    pixels: int = 64  # per side of a map, >= 8
+    n_maps: int = 64  # from the box, >= 1
+    box: float = 240.0  # side of the box [Mpc/h], > 0, wider than the field at the source
+    particles: int = 64  # per side of the box, >= 16 and even
+    steps: int = 12  # of the simulation, >= 6
+    sources: Sources = dataclasses.field(default_factory=lambda: at(1.0))  # rounded: alike on every processor
+    method: str = "multi-plane"  # of `lensing.convergence`: this or "born"
+    a_ia: float = 0.0  # of intrinsic alignments, as in `lensing.nla_factor`; so is eta
     eta: float = 0.0
-    planes_per_step: int = 1
+    planes_per_step: int = 1  # or how many times thinner to make the planes
 
     def __post_init__(self) -> None:
         for name, least in (("pixels", 8), ("n_maps", 1), ("particles", 16), ("steps", 6), ("planes_per_step", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} = {getattr(self, name)}: must be >= {least}")
-        if self.particles % 2:
-            raise ValueError(f"particles = {self.particles}: must be even")
+            checks.at_least(name, getattr(self, name), least)
+        checks.require(self.particles % 2 == 0, "particles", self.particles, "even")
         for name, unit in (("side", "deg"), ("box", "Mpc/h")):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: must be > 0 [{unit}]")
-        if self.method not in ("multi-plane", "born"):
-            raise ValueError(f'method = {self.method!r}: must be one of "multi-plane", "born"')
+            checks.positive(name, getattr(self, name), unit)
+        checks.one_of("method", self.method, ("multi-plane", "born"))
         for name in ("side", "box", "a_ia", "eta"):
             object.__setattr__(self, name, float(getattr(self, name)))
         rounded = Sources(self.sources.redshift.round(6), self.sources.share.round(8))
@@ -81,20 +61,13 @@ class Box:
 
 @dataclasses.dataclass(frozen=True)
 class Universe:
-    """Where a box lies: its parameters, its place in the design, and its initial conditions.
-
-    Attributes:
-        omega_m, sigma_8: the cosmology.
-        model: index in the design; -1 for the fiducial, -2 for the second universe that paper A tests on.
-        split: "train", "test" or "fiducial".
-        seed: of the initial conditions and of the recycling.
-    """
+    """Where a box lies: its parameters, its place in the design, and its initial conditions."""
 
     omega_m: float
     sigma_8: float
-    model: int
-    split: str
-    seed: int
+    model: int  # index in the design; -1 for the fiducial, -2 for the second universe that paper A tests on
+    split: str  # one of SPLITS
+    seed: int  # of the initial conditions and of the recycling
 
 
 def universes(
@@ -103,28 +76,19 @@ def universes(
     """All universes that a run simulates `box` in.
 
     Every model of the design has two boxes, one to train on and one to test on; the fiducial model has `n_fiducial`
-    more, the observed sky. All differ in their initial conditions.
+    more, the observed sky. All differ in their initial conditions. The field must fit into the box in all of them.
 
     Args:
-        box: the field must fit into it in all of them.
-        n_models: models of the design, >= 1; a larger design holds every smaller one.
-        n_fiducial: boxes at the fiducial, >= 1.
+        n_models, n_fiducial: >= 1; a larger design holds every smaller one.
         seed: of everything, >= 0 and < 2000.
         design: whose plane of models: a name of `cosmology.CENTRES`.
         n_second: boxes of the second universe that paper A tests on, >= 0; they are of split "test", model -2.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
     """
     for name, value, least in (("n_models", n_models, 1), ("n_fiducial", n_fiducial, 1), ("n_second", n_second, 0)):
-        if value < least:
-            raise ValueError(f"{name} = {value}: must be >= {least}")
-    if max(n_models, n_fiducial, n_second) > _BOXES // 2:
-        raise ValueError(f"n_models = {n_models}, n_fiducial = {n_fiducial}: must be <= {_BOXES // 2}")
-    if not 0 <= seed < 2000:
-        raise ValueError(f"seed = {seed}: must be >= 0 and < 2000")
-    if design not in CENTRES:
-        raise ValueError(f"design = {design!r}: must be one of {', '.join(CENTRES)}")
+        checks.at_least(name, value, least)
+        checks.require(value <= _BOXES // 2, name, value, f"<= {_BOXES // 2}")
+    checks.within("seed", seed, 0, 2000, "[)")
+    checks.one_of("design", design, CENTRES)
     centre = CENTRES[design]
     # Distances grow as omega_m falls: if the field fits there, it fits everywhere.
     box.check_width(Cosmology(min(cosmology.DESIGN_RANGE[0][0], centre[0]), 0.8))
@@ -142,49 +106,17 @@ def universes(
 
 
 def simulate_box(box: Box, universe: Universe) -> xr.Dataset:
-    """Simulate one box and look through it `n_maps` times: noiseless, unsmoothed kappa.
-
-    Returns:
-        Dataset with kappa float32 (map, bin, y, x), omega_m, sigma_8, model, seed and split (map).
-
-    Raises:
-        ValueError: naming the argument that is out of range.
-    """
-    if universe.split not in SPLITS:
-        raise ValueError(f"split = {universe.split!r}: must be one of {', '.join(SPLITS)}")
+    """Simulate one box and look through it `n_maps` times: noiseless, unsmoothed kappa, as `dataset.labelled`."""
+    checks.one_of("split", universe.split, SPLITS)
     cosmo, bins = Cosmology(universe.omega_m, universe.sigma_8), box.galaxies
     box.check_width(cosmo)
-    planes = lens_planes.lens_planes(
-        cosmo,
-        box=box.box,
-        particles=box.particles,
-        steps=box.steps,
-        source_redshift=float(bins.redshift.max()),
-        seed=universe.seed,
-        planes_per_step=box.planes_per_step,
-    )
-    kappa = lensing.convergence(
-        planes,
-        bins,
-        side=box.side,
-        pixels=box.pixels,
-        n_maps=box.n_maps,
-        method=box.method,
-        a_ia=box.a_ia,
-        eta=box.eta,
-        key=random.key(universe.seed, "recycling"),
-    )
-    per_map = {
-        "omega_m": np.float64(universe.omega_m),
-        "sigma_8": np.float64(universe.sigma_8),
-        "model": np.int32(universe.model),
-        "seed": np.int64(universe.seed),
-        "split": np.int8(SPLITS.index(universe.split)),
-    }
-    variables = {name: ("map", np.full(box.n_maps, value)) for name, value in per_map.items()}
-    data = xr.Dataset({"kappa": (("map", "bin", "y", "x"), np.asarray(kappa)), **variables})
-    data["split"].attrs = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
-    data["kappa"].attrs = {"long_name": "convergence, noiseless and unsmoothed", "units": "1"}
+    matter = {name: getattr(box, name) for name in ("box", "particles", "steps", "planes_per_step")}
+    far = float(bins.redshift.max())
+    planes = lens_planes.lens_planes(cosmo, **matter, source_redshift=far, seed=universe.seed)
+    view = {name: getattr(box, name) for name in ("side", "pixels", "n_maps", "method", "a_ia", "eta")}
+    kappa = lensing.convergence(planes, bins, **view, key=random.key(universe.seed, "recycling"))
+    made_of = dataclasses.asdict(universe) | {"split": SPLITS.index(universe.split)}
+    data = labelled(np.asarray(kappa), made_of, "convergence, noiseless and unsmoothed")
     data.attrs = {
         "side": box.side,
         "pixel": box.pixel,

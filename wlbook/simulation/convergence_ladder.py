@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from wlbook.common import checks
 from wlbook.simulation.boxes import Box
 
 RUNGS: dict[str, dict[str, Any]] = {
@@ -22,13 +23,9 @@ WIDER = "a box a quarter wider"  # its waves are others: to be compared as the m
 def rung(name: str, box: Box) -> Box:
     """A box with one thing changed.
 
-    In one universe boxes have the same waves at every resolution, so that ratios of their spectra are almost free of
-    noise.
-
-    Args:
-        name: of RUNGS, WIDER, or "as in the book". The wider box has particles as far apart, and up to 330 Mpc/h planes
-            about as thick: only waves that did not fit in before are new.
-        box: as in the book.
+    Named in RUNGS, WIDER, or "as in the book". In one universe boxes have the same waves at every resolution, so that
+    ratios of their spectra are almost free of noise. The wider box has particles as far apart, and up to 330 Mpc/h
+    planes about as thick: only waves that did not fit in before are new.
     """
     if name == WIDER:
         particles = 2 * round(0.625 * box.particles)
@@ -41,14 +38,9 @@ def rung(name: str, box: Box) -> Box:
 
 
 def ladder(box: Box, rungs: int, *, finest: int) -> dict[str, Box]:
-    """A box "as in the book", and again for each of the first RUNGS, by name.
+    """A box "as in the book", and again for each of the first `rungs` of RUNGS, by name.
 
     A rung that asks for more than `finest` particles a side is left out, as is one that leaves a box too few.
-
-    Args:
-        box: as in the book.
-        rungs: how many of RUNGS to climb at most, >= 0.
-        finest: particles a side that the machine affords.
     """
     found = {"as in the book": box}
     for name in list(RUNGS)[:rungs]:
@@ -61,14 +53,9 @@ def ladder(box: Box, rungs: int, *, finest: int) -> dict[str, Box]:
 def ratio_of_means(
     changed: Float[np.ndarray, "other ell"], plain: Float[np.ndarray, "box ell"]
 ) -> tuple[Float[np.ndarray, " ell"], Float[np.ndarray, " ell"]]:
-    """Ratio of two means over boxes that have nothing in common, and its standard error from the scatter of boxes.
-
-    Raises:
-        ValueError: fewer than two boxes of a kind, so that nothing is known of their scatter.
-    """
+    """Ratio of two means over boxes that have nothing in common, and its standard error from the scatter of boxes."""
     for name, boxes in (("changed", changed), ("plain", plain)):
-        if len(boxes) < 2:
-            raise ValueError(f"{name}: {len(boxes)} box, must be >= 2")
+        checks.at_least(f"boxes of {name}", len(boxes), 2)
     relative = [one.var(axis=0, ddof=1) / len(one) / one.mean(axis=0) ** 2 for one in (changed, plain)]
     ratio = changed.mean(axis=0) / plain.mean(axis=0)
     return ratio, ratio * np.sqrt(relative[0] + relative[1])

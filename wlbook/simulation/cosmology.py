@@ -4,6 +4,7 @@ Flat universes of matter and a cosmological constant. Everything here is float64
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ FIDUCIAL = (0.26, 0.80)  # (omega_m, sigma_8) of the observed sky, as in the map
 SECOND = (0.309, 0.816)  # the other universe they test on
 CENTRES = {"paper-a": FIDUCIAL, "paper-b": (0.2915, 0.7835)}  # where each design is densest, and its observed sky
 DESIGN_RANGE = ((0.14, 0.50), (0.50, 1.10))  # what the design covers in omega_m and sigma_8
+CONCENTRATION = 1.4  # of the design: 1 is even, larger is denser in the centre
 ALIGNED_AT = 0.7  # redshift at which the power law of intrinsic alignments is 1
 _EARLIEST = 1e-3  # scale factor at which the growth of an Einstein-de Sitter universe is exact enough
 
@@ -108,12 +110,9 @@ def _growth_solution(cosmo: Cosmology):
 
 
 def growth(cosmo: Cosmology, scale_factor: Float[np.ndarray, "*shape"] | float) -> Float64[np.ndarray, "3 *shape"]:
-    """Growth of the first two orders of perturbation theory: D, E and dE/dD, with D = 1 today.
+    """Growth of the first two orders of perturbation theory: D, E and dE/dD, with D = 1 today, at 0.001 <= a <= 1.
 
     A displacement is D psi_1 + E psi_2; in an Einstein-de Sitter universe D = a and E = -3/7 D^2 (Bouchet et al. 1995).
-
-    Args:
-        scale_factor: 0.001 <= a <= 1.
     """
     solution = _growth_solution(cosmo)
     log_a = np.log(np.asarray(scale_factor, dtype=np.float64))
@@ -137,10 +136,9 @@ def convergence_power(
     eta: float = 0.0,
     slab: float | None = None,
 ) -> Float64[np.ndarray, "*pair ell"]:
-    """Angular power spectrum of kappa [sr] in the Limber approximation, from halofit.
+    """Angular power spectrum of kappa [sr] at multipoles > 0 in the Limber approximation, from halofit.
 
     Args:
-        ell: multipoles, > 0.
         source: redshift of one source plane, or a list with one entry a bin: a redshift, or an (unnormalised)
             distribution as the pair (redshifts, density).
         a_ia, eta: amplitude and slope (1 + z)^eta, from z = 0.7, of intrinsic alignments (NLA); for distributions only.
@@ -156,9 +154,8 @@ def convergence_power(
     tracers = [_tracer(cosmo, one, a_ia, eta) for one in sources]
     matter: Any = None if slab is None else _slab_power(cosmo, slab)
     spectra = [
-        np.asarray(pyccl.angular_cl(ccl(cosmo), tracers[i], tracers[j], ascending, p_of_k_a=matter), np.float64)[place]
-        for i in range(len(tracers))
-        for j in range(i, len(tracers))
+        np.asarray(pyccl.angular_cl(ccl(cosmo), *pair, ascending, p_of_k_a=matter), np.float64)[place]
+        for pair in itertools.combinations_with_replacement(tracers, 2)
     ]
     return spectra[0] if isinstance(source, (int, float)) else np.stack(spectra)
 
@@ -187,40 +184,23 @@ def _slab_power(cosmo: Cosmology, thickness: float) -> pyccl.Pk2D:
     weight[far] = 1 / np.pi / phase[far] ** 2  # the mean of sin^2 is a half
     a = np.linspace(0.3, 1, 10)
     total = np.hypot(k[:, None], 2 * phase / thickness)
-    power = [
-        np.trapezoid(weight * nonlinear_power(cosmo, total.ravel(), float(one)).reshape(total.shape), phase)
-        for one in a
-    ]
+    matter = (nonlinear_power(cosmo, total.ravel(), float(one)).reshape(total.shape) for one in a)
+    power = [np.trapezoid(weight * one, phase) for one in matter]
     return pyccl.Pk2D(a_arr=a, lk_arr=np.log(k * cosmo.h), pk_arr=np.log(np.array(power) / cosmo.h**3), is_logp=True)
 
 
-def design(
-    n: int,
-    *,
-    omega_m: tuple[float, float] = DESIGN_RANGE[0],
-    sigma_8: tuple[float, float] = DESIGN_RANGE[1],
-    centre: tuple[float, float] = FIDUCIAL,
-    concentration: float = 1.4,
-) -> Float64[np.ndarray, "n 2"]:
-    """The first n points of a low-discrepancy sequence in (omega_m, sigma_8), denser towards the centre.
+def design(n: int, *, centre: tuple[float, float] = FIDUCIAL) -> Float64[np.ndarray, "n 2"]:
+    """The first n >= 1 points of a low-discrepancy sequence in (omega_m, sigma_8), denser towards the centre.
 
     Halton's sequence fills the unit square evenly at any n, so a larger design holds every smaller one. Each axis is
-    then stretched away from the centre by a power: a density falling as distance^(1/concentration - 1).
-
-    Args:
-        n: number of models, >= 1.
-        omega_m, sigma_8: range of the design.
-        centre: the point it is densest at, inside both ranges.
-        concentration: 1 is even, larger is denser in the centre.
+    then stretched away from the centre by a power, CONCENTRATION: a density falling as distance^(1/CONCENTRATION - 1).
     """
     checks.at_least("n_models", n, 1)
-    checks.at_least("concentration", concentration, 1)
-    for name, (low, high), middle in zip(("omega_m", "sigma_8"), (omega_m, sigma_8), centre, strict=True):
-        if not low < middle < high:
-            raise ValueError(f"{name} = ({low}, {high}): must hold the centre {middle}")
+    for axis, (low, high), middle in zip(("omega_m", "sigma_8"), DESIGN_RANGE, centre, strict=True):
+        checks.within(f"{axis} of the centre", middle, low, high)
     unit = qmc.Halton(2, scramble=False).fast_forward(1).random(n)  # its first point is the corner
     away = 2 * unit - 1
-    stretched = np.sign(away) * np.abs(away) ** concentration
-    low, high = np.array([omega_m, sigma_8]).T
+    stretched = np.sign(away) * np.abs(away) ** CONCENTRATION
+    low, high = np.array(DESIGN_RANGE).T
     middle = np.array(centre)
     return middle + np.where(stretched > 0, stretched * (high - middle), stretched * (middle - low))

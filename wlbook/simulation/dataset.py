@@ -1,25 +1,33 @@
 """A set of maps with what they were made of, and its parts: the words that every chapter uses for them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Float32
+
+from wlbook.common import checks
 
 SPLITS = ("train", "test", "fiducial")
+_MADE_OF = {"omega_m": np.float64, "sigma_8": np.float64, "model": np.int32, "seed": np.int64, "split": np.int8}
+
+
+def labelled(kappa: Float32[np.ndarray, "map bin y x"], made_of: Mapping[str, Any], long_name: str) -> xr.Dataset:
+    """Maps with omega_m, sigma_8, model, seed and split of each, or of all; a split is its place in SPLITS."""
+    variables = {name: ("map", np.full(len(kappa), made_of[name], kind)) for name, kind in _MADE_OF.items()}
+    data = xr.Dataset({"kappa": (("map", "bin", "y", "x"), kappa), **variables})
+    data["split"].attrs = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
+    data["kappa"].attrs = {"long_name": long_name, "units": "1"}
+    return data
 
 
 def independent(values: Float[np.ndarray, "map ..."], model: np.ndarray, seed: np.ndarray) -> Float[np.ndarray, "..."]:
-    """How many of the maps from one box are worth an independent one, for a measured number of each map.
+    """How many of the maps from one box are worth an independent one, for what was measured on each.
 
     Means over boxes of one model would differ by the scatter of maps over the number of maps, were those independent;
     the ratio of the two variances is the number that they are worth. Boxes of one model are compared, all models taken
-    together, each in units of its own scatter.
-
-    Args:
-        values: measured on each map, such as its power spectrum.
-        model, seed: of each map; every model needs two boxes or more.
-
-    Raises:
-        ValueError: no model has two boxes.
+    together, each in units of its own scatter; at least one model needs two boxes or more.
     """
     within, between = [], []
     for one in np.unique(model):
@@ -34,11 +42,6 @@ def independent(values: Float[np.ndarray, "map ..."], model: np.ndarray, seed: n
 
 
 def select(data: xr.Dataset, split: str) -> xr.Dataset:
-    """The maps of one split: "train", "test" or "fiducial".
-
-    Raises:
-        ValueError: for an unknown split.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"split = {split!r}: must be one of {', '.join(SPLITS)}")
+    """The maps of one split: "train", "test" or "fiducial"."""
+    checks.one_of("split", split, SPLITS)
     return data.isel(map=np.flatnonzero(data["split"].to_numpy() == SPLITS.index(split)))

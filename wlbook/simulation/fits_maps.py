@@ -7,6 +7,7 @@ line for each map. Each image says its side in degrees in the keyword ANGLE, as 
 import csv
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from wlbook.common import checks
 from wlbook.common.progress import progress
 from wlbook.simulation.cosmology import FIDUCIAL
-from wlbook.simulation.dataset import SPLITS
+from wlbook.simulation.dataset import SPLITS, labelled
 
 TABLE = "maps.csv"
 COLUMNS = ("file", "omega_m", "sigma_8", "split", "seed", "redshift")
@@ -40,20 +42,20 @@ class _Map(NamedTuple):
 
 
 def listing(folder: str | Path) -> list[list[Any]]:
-    """Name, size [bytes] and time of change of the folder's images and table: different whenever its maps may be.
-
-    Raises:
-        ValueError: no such folder, or nothing to read in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f'source = {folder}: must be "simulate" or a folder, and there is no such folder')
+    """Name, size [bytes] and time of change of the folder's images and table: different whenever its maps may be."""
+    folder = _there(folder)
     table = folder / TABLE
     paths = [table, *_named_in(table)] if table.is_file() else sorted(folder.glob("Om*_si*/WLconv_z*.fit*"))
     if not paths:
         raise ValueError(f"source = {folder}: holds neither {TABLE} nor Om0.260_si0.800/WLconv_z1.00_0001r.fits")
     there = [(path, path.stat()) for path in paths if path.is_file()]
     return [[str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns] for path, stat in there]
+
+
+def _there(folder: str | Path) -> Path:
+    found = Path(folder).is_dir()
+    checks.require(found, "source", folder, '"simulate" or a folder, and there is no such folder')
+    return Path(folder)
 
 
 def _named_in(table: Path) -> Iterable[Path]:
@@ -68,9 +70,9 @@ def from_fits(
     pixels: int | None = None,
     n_maps: int | None = None,
     bad: str = "refuse",
-    listing: list[list[Any]] | None = None,
+    listing: Any = None,
 ) -> xr.Dataset:
-    """Maps from a folder, as `maps.make` returns its own.
+    """Maps from a folder, labelled as `maps.simulate` does its own.
 
     In the Columbia layout the maps of each model are cut in two halves by number, one to train and one to test on, and
     those of Om0.260_si0.800 play the observed sky. Both halves may come from one box: then a score on the second
@@ -80,24 +82,14 @@ def from_fits(
     seed (of the box) and redshift (like file).
 
     Args:
-        folder: where the images are.
         pixels: per side of the maps returned, a divisor of the images': pixels are averaged. By default as they are.
         n_maps: of each model and split at most.
         bad: what to do about a file that cannot be used: "refuse", or "skip" it with a warning that names it.
         listing: of the folder; only there so that a stored result notices when the folder changes.
-
-    Returns:
-        Dataset with kappa float32 (map, bin, y, x), omega_m, sigma_8, model, seed and split (map).
-
-    Raises:
-        ValueError: naming the file or the argument, and what is wrong with it.
     """
     del listing
-    folder = Path(folder)
-    if bad not in ("refuse", "skip"):
-        raise ValueError(f'bad_files = {bad!r}: must be one of "refuse", "skip"')
-    if not folder.is_dir():
-        raise ValueError(f'source = {folder}: must be "simulate" or a folder, and there is no such folder')
+    folder = _there(folder)
+    checks.one_of("bad_files", bad, ("refuse", "skip"))
     asked = list(_from_table(folder / TABLE) if (folder / TABLE).is_file() else _from_names(folder))
     known = _first(asked, n_maps)
     images, used, side, shape = [], [], None, None
@@ -125,18 +117,11 @@ def _dataset(folder: Path, images: list[np.ndarray], used: list[_Map], side: flo
             raise ValueError(f"source = {folder}: holds no usable map of split {split!r}; {TABLE} can name them")
     models = sorted({(one.omega_m, one.sigma_8) for one in used if one.split != "fiducial"})
     number = {model: i for i, model in enumerate(models)}
-    per_map = {
-        "omega_m": np.array([one.omega_m for one in used], np.float64),
-        "sigma_8": np.array([one.sigma_8 for one in used], np.float64),
-        "model": np.array([-1 if m.split == "fiducial" else number[m.omega_m, m.sigma_8] for m in used], np.int32),
-        "seed": np.array([one.seed for one in used], np.int64),
-        "split": np.array([SPLITS.index(one.split) for one in used], np.int8),
-    }
-    kappa = np.stack(images)
-    data = xr.Dataset({"kappa": (("map", "bin", "y", "x"), kappa), **{k: ("map", v) for k, v in per_map.items()}})
-    data["split"].attrs = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
-    data["kappa"].attrs = {"long_name": "convergence", "units": "1"}
-    pixel = float(side or 0) * 60 / kappa.shape[-1]
+    made_of: dict[str, Any] = {name: [getattr(one, name) for one in used] for name in ("omega_m", "sigma_8", "seed")}
+    made_of["model"] = [-1 if one.split == "fiducial" else number[one.omega_m, one.sigma_8] for one in used]
+    made_of["split"] = [SPLITS.index(one.split) for one in used]
+    data = labelled(np.stack(images), made_of, "convergence")
+    pixel = float(side or 0) * 60 / images[0].shape[-1]
     data.attrs = {"side": float(side or 0), "pixel": pixel, "source": folder.name, "trusted_ell": 180 * 60 / pixel}
     data.attrs["source_redshift"] = list(used[0].redshift)
     return data
@@ -145,11 +130,10 @@ def _dataset(folder: Path, images: list[np.ndarray], used: list[_Map], side: flo
 def _first(maps: list[_Map], n_maps: int | None) -> list[_Map]:
     if n_maps is None:
         return maps
-    seen: dict[tuple, int] = {}
-    kept = []
+    seen, kept = Counter(), []
     for one in maps:
         place = (one.omega_m, one.sigma_8, one.split)
-        seen[place] = seen.get(place, 0) + 1
+        seen[place] += 1
         if seen[place] <= n_maps:
             kept.append(one)
     return kept
@@ -158,8 +142,7 @@ def _first(maps: list[_Map], n_maps: int | None) -> list[_Map]:
 def _from_names(folder: Path) -> Iterable[_Map]:
     """The maps of the Columbia layout."""
     for number, model in enumerate(sorted(folder.glob("Om*_si*"))):
-        match = _MODEL.fullmatch(model.name)
-        if not match:
+        if not (match := _MODEL.fullmatch(model.name)):
             continue
         omega_m, sigma_8 = (float(value) for value in match.groups())
         maps: dict[str, list[tuple[float, Path]]] = {}
@@ -176,13 +159,11 @@ def _from_names(folder: Path) -> Iterable[_Map]:
 def _from_table(table: Path) -> Iterable[_Map]:
     with table.open(newline="") as stream:
         rows = csv.DictReader(stream)
-        missing = [name for name in COLUMNS[:4] if name not in (rows.fieldnames or [])]
-        if missing:
+        if missing := [name for name in COLUMNS[:4] if name not in (rows.fieldnames or [])]:
             raise ValueError(f"{table}: column {missing[0]} is missing; there must be {', '.join(COLUMNS[:4])}")
         for line, row in enumerate(rows, start=2):
             try:
-                if row["split"] not in SPLITS:
-                    raise ValueError(f"split = {row['split']}: must be one of {', '.join(SPLITS)}")
+                checks.one_of("split", row["split"], SPLITS)
                 seed = int(row.get("seed") or SPLITS.index(row["split"]))
                 model = float(row["omega_m"]), float(row["sigma_8"])
                 redshift = tuple(float(z) for z in (row.get("redshift") or "nan").split(";"))
@@ -227,20 +208,17 @@ def _read(paths: tuple[Path, ...], pixels: int | None) -> tuple[np.ndarray, floa
 def to_fits(data: xr.Dataset, folder: str | Path) -> None:
     """Write maps as LensTools' `ConvergenceMap.load` reads them, in the Columbia layout, with a table of their splits.
 
-    Args:
-        data: maps, as `maps.make` returns them.
-        folder: made if need be; images of the same names are replaced.
+    The folder is made if need be; images of the same names are replaced.
     """
-    folder = Path(folder)
-    redshift = data.attrs.get("source_redshift", [])
-    seen: dict[str, int] = {}
     from astropy.io import fits
 
-    rows = []
+    folder, rows = Path(folder), []
+    redshift = data.attrs.get("source_redshift", [])
+    seen: Counter[str] = Counter()
     for i in progress(range(data.sizes["map"]), "writing maps", unit="map"):
         one = data.isel(map=i)
         model = f"Om{float(one.omega_m):.3f}_si{float(one.sigma_8):.3f}"
-        seen[model] = seen.get(model, 0) + 1
+        seen[model] += 1
         (folder / model).mkdir(parents=True, exist_ok=True)
         names = []
         for b, image in enumerate(one["kappa"].values):
@@ -249,8 +227,8 @@ def to_fits(data: xr.Dataset, folder: str | Path) -> None:
             header = fits.Header({"ANGLE": data.attrs["side"], "Z": z, "OMEGA_M": float(one.omega_m)})
             header["SIGMA_8"] = float(one.sigma_8)
             fits.writeto(folder / names[-1], image.astype(np.float32), header, overwrite=True)
-        values = [f"{float(one[name]):.8g}" for name in ("omega_m", "sigma_8")]
-        split, depth = SPLITS[int(one.split)], ";".join(f"{z:g}" for z in redshift)
-        rows.append([";".join(names), *values, split, int(one.seed), depth])
+        numbers = (f"{float(one[name]):.8g}" for name in ("omega_m", "sigma_8"))
+        depth = ";".join(f"{z:g}" for z in redshift)
+        rows.append([";".join(names), *numbers, SPLITS[int(one.split)], int(one.seed), depth])
     with (folder / TABLE).open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])

@@ -52,14 +52,13 @@ def light_cone(
     Args:
         box: side of the box [Mpc/h].
         steps: of the whole simulation, >= 6.
-        source_redshift: of the farthest source, > 0.
+        source_redshift: of the farthest source, > 0 and < 8.
         planes_per_step: 1, or how many times thinner to make the planes.
     """
     checks.at_least("steps", steps, 6)
     checks.within("source_redshift", source_redshift, 0, 8)
     early = steps // 3
-    late = steps - early
-    far = float(distance(cosmo, source_redshift))
+    late, far = steps - early, float(distance(cosmo, source_redshift))
     crossing = scale_factor_at(cosmo, np.linspace(far, 0, late + 1))
     a = np.geomspace(START / 2, 1, 512)
     d = growth(cosmo, a)[0]
@@ -67,14 +66,12 @@ def light_cone(
     between = np.interp(np.linspace(first, last, early + 1)[1:-1], d, a)
     # The same number of planes for all models, so that they share one compiled program.
     per_step = int(np.ceil(float(distance(Cosmology(*FIDUCIAL), source_redshift)) / late / (box / 2.2)))
-    per_step *= planes_per_step
-    count = late * per_step
+    count = late * per_step * planes_per_step
     thickness = far / count
-    if thickness > box / 2:
-        raise ValueError(f"steps = {steps}: planes of {thickness:.0f} Mpc/h must be <= box / 2 = {box / 2:g} thick")
+    rule = f"more: planes are {thickness:.0f} Mpc/h thick, allowed is box / 2 = {box / 2:g}"
+    checks.require(thickness <= box / 2, "steps", steps, rule)
     chi = (np.arange(count) + 0.5) * thickness
-    edges = np.concatenate([[START], between, crossing])
-    return LightCone(edges, early, thickness, chi, scale_factor_at(cosmo, chi))
+    return LightCone(np.r_[START, between, crossing], early, thickness, chi, scale_factor_at(cosmo, chi))
 
 
 def lens_planes(
@@ -91,20 +88,13 @@ def lens_planes(
 
     The force mesh has twice as many cells a side as there are particles. The density that drives the force half-way
     through a step is also the lens, summed along each axis: no particle is painted twice. Between the step's middle and
-    the plane's own time it grows linearly.
-
-    Args:
-        box: side of the periodic box [Mpc/h].
-        particles: particles per side.
-        steps: of the whole simulation, >= 6.
-        source_redshift: of the farthest source.
-        seed: of the initial conditions, and of where the slabs are cut.
-        planes_per_step: as in `light_cone`.
+    the plane's own time it grows linearly. `particles` are per side; the seed is that of the initial conditions, and of
+    where the slabs are cut.
     """
     cone = light_cone(cosmo, box=box, steps=steps, source_redshift=source_redshift, planes_per_step=planes_per_step)
-    late = steps - cone.early
+    late, mesh, edges = steps - cone.early, 2 * particles, cone.scale_factors
     per_step = len(cone.distance) // late
-    d_edges = growth(cosmo, cone.scale_factors)[0]
+    d_edges = growth(cosmo, edges)[0]
     d_middle = (d_edges[cone.early : -1] + d_edges[cone.early + 1 :]) / 2
     d_plane = growth(cosmo, cone.scale_factor)[0]
     # Growth from the middle of a step to its planes' own time [step, plane]: steps in time, planes of a step from near.
@@ -112,21 +102,19 @@ def lens_planes(
     # Where slabs start [step, axis, plane, cut], and how much of each cell they hold [step, axis, plane x cut, cell].
     starts = np.asarray(jax.random.uniform(random.key(seed, "slabs"), (late, 3, per_step, 1)), np.float64)
     starts = (starts + np.arange(CUTS) / CUTS) * box
-    weights = _slab_weights(starts, cone.thickness, box, 2 * particles) * rescale[:, None, :, None, None]
+    weights = _slab_weights(starts, cone.thickness, box, mesh) * rescale[:, None, :, None, None]
     weights = weights.astype(np.float32).reshape(late, 3, per_step * CUTS, -1)
 
     # What to divide each plane by [step, plane, wave along a side].
-    surfaces = []
-    mesh = 2 * particles
     windows = _windows(cosmo.sigma_8 * d_plane, mesh).astype(np.float32).reshape(late, per_step, mesh)[::-1]
-    edges = cone.scale_factors
+    surfaces = []
     state = nbody.initial(cosmo, box=box, particles=particles, scale_factor=edges[0], seed=seed)
     steps_taken = nbody.evolve(cosmo, *state, box=box, mesh=mesh, scale_factors=edges, look=cone.early)
     fields = (delta for delta, _ in steps_taken if delta is not None)
-    for delta, weight in zip(fields, weights, strict=True):
+    for delta, weight, window in zip(fields, weights, windows, strict=True):
         # [axis, plane, cut, y, x] becomes [plane, axis x cut, y, x]: the slabs that a plane can be chosen from.
         slabs = _project(delta, weight).reshape(3, per_step, CUTS, mesh, mesh)
-        surfaces.append(_clean(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh), windows[len(surfaces)]))
+        surfaces.append(_clean(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh), window))
     stacked = jnp.concatenate(surfaces[::-1])
     return LensPlanes(stacked, cone.distance, cone.scale_factor, cone.thickness, float(box), cosmo)
 

@@ -22,6 +22,7 @@ from wlbook.simulation.cosmology import ALIGNED_AT, HUBBLE_DISTANCE, Cosmology, 
 from wlbook.simulation.lens_planes import LensPlanes
 from wlbook.simulation.sources import Sources
 
+Waves = Float[Array, "*shape half"]
 CRITICAL = 5e-14 * 2.775e11  # C1 times the critical density, h cancelled (Brown et al. 2002, astro-ph/0009499)
 # What becomes of light, from the elements (yy, yx, xy, xx) of the distortion.
 _COMBINE = {
@@ -59,13 +60,8 @@ def efficiency(
 ) -> Float64[np.ndarray, "plane bin"]:
     """Kappa of a surface density contrast of 1 Mpc/h [h/Mpc].
 
-    3/2 omega_m H0^2/c^2 chi / a <1 - chi / chi_s>, with the mean over the galaxies of a bin; those nearer than chi are
-    not lensed.
-
-    Args:
-        cosmo: the universe.
-        chi, scale_factor: comoving distance of the planes [Mpc/h], and when light crossed them.
-        sources: of each bin.
+    3/2 omega_m H0^2/c^2 chi / a <1 - chi / chi_s> for planes at comoving distance chi [Mpc/h] that light crossed at
+    scale factor a, with the mean over the galaxies of a bin; those nearer than chi are not lensed.
     """
     nearer = np.clip(1 - chi[:, None] / sources.distances(cosmo), 0, None) @ sources.share.T
     return strength(cosmo, scale_factor)[:, None] / 2 * chi[:, None] * nearer
@@ -82,13 +78,7 @@ def nla_factor(
     """Intrinsic kappa of galaxies at redshift z, in units of the density contrast around them.
 
     F(z) = -A_IA C1 rho_crit omega_m / D(z) ((1 + z) / (1 + 0.7))^eta: the non-linear alignment model (Bridle & King
-    2007, arXiv:0705.0166; Hildebrandt et al. 2017, arXiv:1606.05338).
-
-    Args:
-        z: redshift, >= 0.
-        cosmo: the universe.
-        a_ia: amplitude; positive ones weaken the signal of lensing.
-        eta: slope with redshift.
+    2007, arXiv:0705.0166; Hildebrandt et al. 2017, arXiv:1606.05338). Positive amplitudes weaken the signal of lensing.
     """
     z = np.asarray(z, np.float64)
     d = growth(cosmo, 1 / (1 + z))[0]
@@ -96,20 +86,13 @@ def nla_factor(
 
 
 def alignment(planes: LensPlanes, sources: Sources, a_ia: float, eta: float) -> Float64[np.ndarray, "plane bin"]:
-    """Intrinsic kappa of a surface density contrast of 1 Mpc/h [h/Mpc]: `nla_factor` over the galaxies in each slab.
-
-    Args:
-        planes: from `lens_planes`.
-        sources: of each bin.
-        a_ia, eta: as in `nla_factor`.
-    """
+    """Intrinsic kappa of a surface density contrast of 1 Mpc/h [h/Mpc]: `nla_factor` over the galaxies in each slab."""
     share = sources.share * nla_factor(sources.redshift, planes.cosmo, a_ia, eta)
     # Each sample of n(z) stands for a stretch of path; it may be cut by the border between two slabs.
     chi = sources.distances(planes.cosmo)
     if len(chi) > 1:
         middles = (chi[1:] + chi[:-1]) / 2
-        low = np.concatenate([[max(0.0, 2 * chi[0] - middles[0])], middles])
-        high = np.concatenate([middles, [2 * chi[-1] - middles[-1]]])
+        low, high = np.r_[max(0.0, 2 * chi[0] - middles[0]), middles], np.r_[middles, 2 * chi[-1] - middles[-1]]
     else:
         low, high = chi - planes.thickness / 2, chi + planes.thickness / 2
     start = planes.distance[:, None] - planes.thickness / 2
@@ -118,19 +101,11 @@ def alignment(planes: LensPlanes, sources: Sources, a_ia: float, eta: float) -> 
 
 
 def fits_in_box(side: float, far: float, box: float) -> None:
-    """Refuse a field that is wider than the box at the distance of the source.
-
-    Args:
-        side: of the map [deg].
-        far: comoving distance of the source [Mpc/h].
-        box: side of the box [Mpc/h].
-    """
+    """Refuse a field of `side` [deg] that is wider than the box [Mpc/h] at the distance of the source [Mpc/h]."""
     width = float(np.deg2rad(side)) * far
     if width > box:
-        raise ValueError(
-            f"box = {box}: a field of side = {side} deg is {width:.0f} Mpc/h wide at the source; "
-            f"box must be >= {np.ceil(width):.0f} [Mpc/h]"
-        )
+        wide = f"a field of side = {side} deg is {width:.0f} Mpc/h wide at the source"
+        raise ValueError(f"box = {box}: {wide}; box must be >= {np.ceil(width):.0f} [Mpc/h]")
 
 
 def convergence(
@@ -148,14 +123,10 @@ def convergence(
     """Kappa on a grid of rays, one through the centre of each pixel (no pixel window), alignments included.
 
     Args:
-        planes: from `lens_planes`.
-        sources: of each bin.
-        side: of the map [deg].
-        pixels: per side.
-        n_maps: number of maps; each sees its own random slabs, shifts and flips.
+        side, pixels: of a map [deg], per side of it.
+        n_maps: each sees its own random slabs, shifts and flips, drawn with `key`.
         method: "multi-plane": `trace`; "born": the sum of `efficiency` times surface density along straight rays.
         a_ia, eta: of intrinsic alignments, as in `nla_factor`.
-        key: JAX key of the recycling.
     """
     checks.one_of("method", method, ("multi-plane", "born"))
     if method == "multi-plane":
@@ -201,9 +172,9 @@ def trace(
     of that reading divided out. A plane's mean focuses, and does not deflect.
 
     Args:
-        planes, sources, side, pixels, n_maps, a_ia, eta, key: as in `convergence`.
-        wanted: names of what is returned. The distortion matrix of (x, y) is 1 - [[kappa + shear_1, shear_2 +
-            rotation], ...], the shear that of Bartelmann & Schneider 2001; straight rays have no rotation.
+        wanted: names of what is returned; the rest as in `convergence`. The distortion matrix of (x, y) is
+            1 - [[kappa + shear_1, shear_2 + rotation], ...], the shear that of Bartelmann & Schneider 2001; straight
+            rays have no rotation.
     """
     chi, far = planes.distance, sources.distances(planes.cosmo)
     angles = _angles(planes, sources, side, pixels)
@@ -211,11 +182,10 @@ def trace(
     aligned = alignment(planes, sources, a_ia, eta) / bending[:, None]
     next_chi = np.append(chi[1:], max(chi[-1], far.max()) + 1)
     behind = (far > chi[:, None]) & (far <= next_chi[:, None])  # [plane, z]: galaxies between a plane and the next
-    constant = behind.astype(float) @ sources.share.T
-    inverse = (behind / far) @ sources.share.T
+    passing = [behind.astype(float) @ sources.share.T, (behind / far) @ sources.share.T]  # times 1, and 1 / chi_s
     crossed = int(np.sum(chi < far.max()))
     path = [np.asarray(one)[:crossed] for one in recycle(len(chi), planes.surface.shape[1], n_maps, key)]
-    weights = np.stack([constant, inverse, aligned], axis=1)[:crossed].astype(np.float32)
+    weights = np.stack([*passing, aligned], axis=1)[:crossed].astype(np.float32)
     box, combine = np.float32(planes.box), tuple(_COMBINE[name] for name in wanted)
     fields = raytracing.fields(planes.surface[:crossed], bending[:crossed].astype(np.float32), box)
     most = raytracing.at_once()
@@ -257,15 +227,13 @@ def _add_plane(kappa, surface, weight, rays, slab, shift, flip):
     return kappa + weight[:, None, None] * seen[:, None]
 
 
-def _waves(x: Float[Array, "*shape"], mesh: int) -> tuple[Float[Array, "*shape half"], Float[Array, "*shape half"]]:
+def _waves(x: Float[Array, "*shape"], mesh: int) -> tuple[Waves, Waves]:
     """Cosine and sine of every wave that a periodic mesh of even size holds, at x in units of the period."""
     phase = 2 * jnp.pi * x[..., None] * jnp.arange(mesh // 2 + 1)
     return jnp.cos(phase), jnp.sin(phase)
 
 
-def _fourier_series(
-    cosines: Float[Array, "*shape half"], sines: Float[Array, "*shape half"]
-) -> Float[Array, "*shape mesh"]:
+def _fourier_series(cosines: Waves, sines: Waves) -> Float[Array, "*shape mesh"]:
     """The orthonormal functions 1, sqrt(2) cos, ..., cos at Nyquist, sqrt(2) sin, ... of `_waves`."""
     nyquist = cosines.shape[-1] - 1
     norm = jnp.where(jnp.arange(nyquist + 1) % nyquist == 0, 1.0, jnp.sqrt(2.0))

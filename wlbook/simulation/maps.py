@@ -19,19 +19,7 @@ def _plainly(function: Callable[..., Any], **inputs: Any) -> Any:
 
 
 def simulate(box: Box, universes: Sequence[Universe], *, call: Callable[..., Any] = _plainly) -> xr.Dataset:
-    """Simulate a box in each universe and put the maps together.
-
-    Args:
-        box: how it is simulated and looked through.
-        universes: as from `boxes.universes`.
-        call: calls `simulate_box` with a box and a universe; `Store.make` keeps what it returns.
-
-    Returns:
-        Dataset with kappa float32 (map, bin, y, x), and omega_m, sigma_8, model, seed and split (map).
-
-    Raises:
-        ValueError: naming the argument that is out of range.
-    """
+    """Simulate a box in each universe and put the maps together, as `dataset.labelled`; `Store.make` may be `call`."""
 
     def make(universe: Universe) -> xr.Dataset:
         return call(simulate_box, box=box, universe=universe)
@@ -45,15 +33,6 @@ def simulate(box: Box, universes: Sequence[Universe], *, call: Callable[..., Any
 def fetch(
     folder: str, *, pixels: int, n_maps: int, bad: str = "refuse", call: Callable[..., Any] = _plainly
 ) -> xr.Dataset:
-    """Other people's maps, as `fits_maps.from_fits` reads them, read again when the folder changed.
-
-    Args:
-        folder: of FITS maps.
-        pixels, n_maps, bad: as in `fits_maps.from_fits`.
-        call: as in `simulate`.
-
-    Raises:
-        ValueError: naming the file that cannot be used, or the folder.
-    """
+    """Other people's maps, as `fits_maps.from_fits` reads them, read again when the folder changed."""
     there = fits_maps.listing(folder)
     return call(fits_maps.from_fits, folder=folder, pixels=pixels, n_maps=n_maps, bad=bad, listing=there)

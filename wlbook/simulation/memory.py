@@ -10,14 +10,11 @@ _GROWTH = 2**28  # the heap grows in steps of so many bytes
 
 @functools.cache
 def reuse() -> bool:
-    """Let the C library keep freed memory, from now on and for the whole process.
+    """Let the C library keep freed memory, from now on and for the whole process; False if it cannot be told.
 
     On a CPU every array of a simulation, hundreds of megabytes, is otherwise fetched page by page from the system and
     given back moments later: a third of a simulation's time. The price: memory that was once used stays with the
-    process until it ends.
-
-    Returns:
-        Whether this C library can be told; only that of Linux can.
+    process until it ends. Only the C library of Linux can be told.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -16,7 +16,7 @@ from jaxtyping import Array, Complex, Float, Key
 
 from wlbook.common import checks, random
 from wlbook.simulation.cosmology import Cosmology, growth, linear_power
-from wlbook.simulation.particle_mesh import cloud_in_cell_window, density_contrast, read, wavenumbers
+from wlbook.simulation.particle_mesh import Side, cloud_in_cell_window, density_contrast, read, wavenumbers
 
 SHARPENING = 0.01  # how far particles move towards the halos, in units of the pull of `halo_kernel`
 _FINEST = 1024  # particles per side up to which boxes of one seed share their waves
@@ -27,11 +27,7 @@ def initial(
 ) -> tuple[Float[Array, "particle 3"], Float[Array, "particle 3"]]:
     """Positions [Mpc/h] and velocities dx/dD [Mpc/h] of second-order Lagrangian perturbation theory.
 
-    Args:
-        box: side of the periodic box [Mpc/h], > 0.
-        particles: particles per side, >= 2.
-        scale_factor: when, early enough for the theory to hold (about 0.1).
-        seed: of the random field.
+    For `particles` >= 2 per side of a periodic box [Mpc/h], early enough for the theory to hold (a of about 0.1).
     """
     checks.positive("box", box, "Mpc/h")
     checks.at_least("particles", particles, 2)
@@ -57,7 +53,7 @@ def evolve(
     Args:
         positions, velocities: at the first scale factor, from `initial`; a cubic number of particles [Mpc/h].
         box: side of the periodic box [Mpc/h].
-        mesh: cells per side of the force mesh, >= particles.
+        mesh: cells per side of the force mesh, at least as many as particles.
         scale_factors: edges of the steps, ascending; the first is where perturbation theory hands over (about 0.1).
         look: the first step to look at; none unless given.
 
@@ -68,8 +64,7 @@ def evolve(
     particles = round(positions.shape[0] ** (1 / 3))
     scale_factors = np.asarray(scale_factors, dtype=np.float64)
     checks.require(mesh >= particles, "mesh", mesh, f">= particles = {particles}")
-    ascending = scale_factors.size > 1 and np.all(np.diff(scale_factors) > 0)
-    checks.require(ascending, "scale_factors", scale_factors, "two or more, ascending")
+    checks.rising("scale_factors", scale_factors)
     side = jnp.float32(box)
     weights = bullfrog(cosmo, scale_factors).astype(np.float32)
     kernels = _kernels(mesh, particles, side)
@@ -126,19 +121,13 @@ def _initial(key, log_k, log_power, start, box, particles):
 
 
 def linear_modes(
-    log_k: Float[Array, " k"],
-    log_power: Float[Array, " k"],
-    box: Float[Array, ""],
-    particles: int,
-    *,
-    key: Key[Array, ""],
+    log_k: Float[Array, " k"], log_power: Float[Array, " k"], box: Side, particles: int, *, key: Key[Array, ""]
 ) -> Complex[Array, "n n half"]:
     """A Gaussian field of the given spectrum today, as its unnormalised Fourier modes (`rfftn`).
 
     Args:
         log_k, log_power: table of the linear spectrum, natural logarithms of [h/Mpc] and [(Mpc/h)^3].
-        box: side [Mpc/h].
-        particles: grid points per side.
+        box, particles: side [Mpc/h], grid points along it.
         key: of the waves; boxes of one key have the same, whatever their resolution.
     """
     k = jnp.sqrt(sum(one**2 for one in wavenumbers(particles, box)))
@@ -174,7 +163,7 @@ def _white_modes(n: int, key: Key[Array, ""]) -> Complex[Array, "n n half"]:
 
 
 def displacements(
-    modes: Complex[Array, "n n half"], box: Float[Array, ""]
+    modes: Complex[Array, "n n half"], box: Side
 ) -> tuple[Float[Array, "particle 3"], Float[Array, "particle 3"]]:
     """First- and second-order Lagrangian displacements psi_1 and psi_2 of a lattice [Mpc/h] (Bouchet et al. 1995).
 
@@ -198,7 +187,7 @@ def displacements(
     return inverse_divergence(-modes), inverse_divergence(jnp.fft.rfftn(source))
 
 
-def force_kernel(mesh: int, particles: int, box: float | Float[Array, ""]) -> Float[Array, "mesh mesh half"]:
+def force_kernel(mesh: int, particles: int, box: Side) -> Float[Array, "mesh mesh half"]:
     """-laplace^-1 on the mesh, sharpened: the windows of painting, of the finite difference and of reading divided out.
 
     Particles that start on a lattice repeat every wave q as a spurious one at K - q, K = 2 pi / spacing. Left in, those
@@ -215,7 +204,7 @@ def force_kernel(mesh: int, particles: int, box: float | Float[Array, ""]) -> Fl
     return jnp.where(squared > 0, images / jnp.where(squared > 0, product, 1), 0) / cloud_in_cell_window(mesh) ** 2
 
 
-def halo_kernel(mesh: int, particles: int, box: float | Float[Array, ""]) -> Float[Array, "mesh mesh half"]:
+def halo_kernel(mesh: int, particles: int, box: Side) -> Float[Array, "mesh mesh half"]:
     """Band-passed -laplace^-1, whose pull leads to the halos that the mesh leaves too puffy (Dai et al. 2018, "PGD").
 
     The band, 0.6 to 1.8 of the particles' Nyquist wavenumber, is where a mesh of twice the particles loses power. One
@@ -235,9 +224,7 @@ def _kernels(mesh, particles, box):
 
 @jax.jit
 def pull(
-    kernels: Sequence[Float[Array, "mesh mesh half"]],
-    delta: Float[Array, "mesh mesh mesh"],
-    box: float | Float[Array, ""],
+    kernels: Sequence[Float[Array, "mesh mesh half"]], delta: Float[Array, "mesh mesh mesh"], box: Side
 ) -> Float[Array, "mesh mesh mesh c"]:
     """grad of (kernel * delta) on the mesh for each kernel, by four-point differences: fewer transforms than i k.
 
@@ -247,20 +234,15 @@ def pull(
     modes = jnp.fft.rfftn(delta)
     components = []
     for kernel in kernels:
-        potential = kernel * modes
         # The barrier keeps XLA from padding anew for every neighbour.
-        field = jax.lax.optimization_barrier(jnp.pad(jnp.fft.irfftn(potential, s=(n,) * 3), 2, mode="wrap"))
+        field = jax.lax.optimization_barrier(jnp.pad(jnp.fft.irfftn(kernel * modes, s=(n,) * 3), 2, mode="wrap"))
         for axis in range(3):
+            along = field[tuple(slice(None) if one == axis else slice(2, -2) for one in range(3))]
             ahead, behind, far_ahead, far_behind = (
-                jax.lax.slice_in_dim(field[_inner(axis)], 2 + step, 2 + step + n, axis=axis) for step in (1, -1, 2, -2)
+                jax.lax.slice_in_dim(along, 2 + step, 2 + step + n, axis=axis) for step in (1, -1, 2, -2)
             )
             components.append((8 * (ahead - behind) - (far_ahead - far_behind)) * (n / (12 * box)))
     return jnp.concatenate([one[..., None] for one in components], axis=-1)
-
-
-def _inner(axis: int) -> tuple[slice, ...]:
-    """Cut the padding off, but along one axis."""
-    return tuple(slice(None) if one == axis else slice(2, -2) for one in range(3))
 
 
 def _inverse_laplacian(k):

@@ -15,19 +15,17 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+Side = float | Float[Array, ""]  # of the box [Mpc/h]
 CHUNK = 2**22  # particles painted or read at once: bounds the memory of their eight corners (64 bytes each)
 
 
-def density_contrast(
-    positions: Float[Array, "particle 3"], mesh: int, box: float | Float[Array, ""]
-) -> Float[Array, "mesh mesh mesh"]:
+def density_contrast(positions: Float[Array, "particle 3"], mesh: int, box: Side) -> Float[Array, "mesh mesh mesh"]:
     """rho / mean(rho) - 1 of particles of equal mass, each shared by eight cells (cloud in cell).
 
     On a CPU a scatter runs on one core: there, two threads paint half of the particles each.
     """
     count = positions.shape[0]
-    alone = jax.default_backend() != "cpu" or isinstance(positions, Tracer) or count < 2**15
-    if alone:
+    if jax.default_backend() != "cpu" or isinstance(positions, Tracer) or count < 2**15:
         return _contrast([_paint(positions, mesh, box)], mesh**3 / count)
     parts = [positions[: count // 2], positions[count // 2 :]]
     with ThreadPoolExecutor(2) as threads:
@@ -36,16 +34,12 @@ def density_contrast(
 
 
 @jax.jit
-def _contrast(
-    painted: list[Float[Array, "mesh mesh mesh"]], mean: float | Float[Array, ""]
-) -> Float[Array, "mesh mesh mesh"]:
+def _contrast(painted: list[Float[Array, "mesh mesh mesh"]], mean: float | Array) -> Float[Array, "mesh mesh mesh"]:
     return functools.reduce(operator.add, painted) * mean - 1
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
-def _paint(
-    positions: Float[Array, "particle 3"], mesh: int, box: float | Float[Array, ""]
-) -> Float[Array, "mesh mesh mesh"]:
+def _paint(positions: Float[Array, "particle 3"], mesh: int, box: Side) -> Float[Array, "mesh mesh mesh"]:
     """Number of particles in each cell, a chunk of particles at a time."""
 
     def add(total, some):
@@ -61,9 +55,7 @@ def _paint(
 
 @jax.jit
 def read(
-    field: Float[Array, "mesh mesh mesh c"],
-    positions: Float[Array, "particle 3"],
-    box: float | Float[Array, ""],
+    field: Float[Array, "mesh mesh mesh c"], positions: Float[Array, "particle 3"], box: Side
 ) -> Float[Array, "particle c"]:
     """The field at each particle, interpolated from eight cells (cloud in cell); all components in one gather."""
     mesh, components = field.shape[0], field.shape[-1]
@@ -81,7 +73,7 @@ def read(
 
 
 def _clouds(
-    positions: Float[Array, "particle 3"], mesh: int, box: float | Float[Array, ""]
+    positions: Float[Array, "particle 3"], mesh: int, box: Side
 ) -> Iterator[tuple[Int[Array, " particle"], Float[Array, " particle"]]]:
     """The eight cells around each particle, one corner after the other: index in the flat mesh, and share."""
     scaled = positions * (mesh / box)
@@ -89,8 +81,7 @@ def _clouds(
     offset = scaled - first
     first = first.astype(jnp.int32) % mesh
     second = jnp.where(first + 1 == mesh, 0, first + 1)
-    sides = (first, second)
-    shares = (1 - offset, offset)
+    sides, shares = (first, second), (1 - offset, offset)
     for i, j, k in itertools.product((0, 1), repeat=3):
         cell = (sides[i][:, 0] * mesh + sides[j][:, 1]) * mesh + sides[k][:, 2]
         yield cell, shares[i][:, 0] * shares[j][:, 1] * shares[k][:, 2]
@@ -104,7 +95,7 @@ def _parts(count: int) -> int:
     return parts
 
 
-def wavenumbers(n: int, box: float | Float[Array, ""]) -> tuple[Array, Array, Array]:
+def wavenumbers(n: int, box: Side) -> tuple[Array, Array, Array]:
     """Wavenumbers of `rfftn` along each axis, shaped to broadcast [1 / units of `box`]."""
     full = jnp.asarray(2 * np.pi * np.fft.fftfreq(n) * n, jnp.float32) / box
     half = jnp.asarray(2 * np.pi * np.fft.rfftfreq(n) * n, jnp.float32) / box

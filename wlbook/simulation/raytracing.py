@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+Points = Float[Array, "map y x"]
 FINER = 2  # cells of the grid that bundles read from, to one of the planes' own
 
 
@@ -27,10 +28,7 @@ def fields(
 ) -> Float[Array, "plane slab fine fine 5"]:
     """What bends light: first and second derivatives of every plane's potential (see `_potential`).
 
-    Args:
-        surface: of the planes [Mpc/h].
-        bending: strength of each plane, as `lensing.strength` gives it.
-        box: side of the box [Mpc/h].
+    From the planes' surface density contrast [Mpc/h], `lensing.strength` of each, and the side of the box [Mpc/h].
     """
     return jax.lax.map(lambda one: _potential(one[0], one[1], box), (surface, bending))
 
@@ -89,10 +87,9 @@ def follow(
     (yy, yx, xy, xx).
 
     Args:
-        fields: of this module.
+        fields: as from `fields`.
         angles: of the bundles along y and x [rad].
-        chi: distance of the planes [Mpc/h].
-        box: side of the box [Mpc/h].
+        chi, box: distance of the planes, side of the box [Mpc/h].
         weights: constant, inverse and alignment for each plane and bin.
         turns: a `lensing.Recycling` of the maps, plane by plane.
         combine: for each result, the factors of the four elements.
@@ -147,11 +144,7 @@ def follow(
 
 
 def _read(
-    table: Float[Array, "cell c"],
-    first: Int[Array, "map y x"],
-    y: Float[Array, "map y x"],
-    x: Float[Array, "map y x"],
-    n: int,
+    table: Float[Array, "cell c"], first: Int[Array, "map y x"], y: Points, x: Points, n: int
 ) -> Float[Array, "map y x c"]:
     """All fields at periodic points in units of the box, linearly between four cells of the `first`-th n x n cells."""
     across = [(one.ravel() - jnp.floor(one.ravel())) * n for one in (y, x)]

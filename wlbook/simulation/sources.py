@@ -23,9 +23,7 @@ class Sources:
 
     def __eq__(self, other: object) -> bool:
         """Whether another has the same tables."""
-        return isinstance(other, Sources) and all(
-            np.array_equal(*pair) for pair in ((self.redshift, other.redshift), (self.share, other.share))
-        )
+        return isinstance(other, Sources) and all(map(np.array_equal, vars(self).values(), vars(other).values()))
 
     def mean(self) -> Float64[np.ndarray, " bin"]:
         """Mean redshift of each bin."""
@@ -37,16 +35,14 @@ class Sources:
 
     def tables(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Each bin as the pair (redshifts, density), as `cosmology.convergence_power` takes it."""
-        if len(self.redshift) == 1:
-            return [(self.redshift, share) for share in self.share]
-        return [(self.redshift, share / np.gradient(self.redshift)) for share in self.share]
+        stretch = np.gradient(self.redshift) if len(self.redshift) > 1 else 1.0
+        return [(self.redshift, share / stretch) for share in self.share]
 
 
 def at(source_redshift: float | list[float]) -> Sources:
     """All galaxies of a bin at one redshift; a list has one entry a bin."""
     chosen = [source_redshift] if isinstance(source_redshift, (int, float)) else list(source_redshift)
-    if not chosen:
-        raise ValueError("source_redshift = []: must name at least one redshift")
+    checks.require(chosen, "source_redshift", chosen, "one redshift or more")
     for one in chosen:
         checks.within("source_redshift", one, 0, 8)
     redshift, bins = np.unique(np.asarray(chosen, np.float64), return_inverse=True)
@@ -58,12 +54,7 @@ def smail(bins: int = 4, *, z0: float = 0.42, alpha: float = 2.0, beta: float = 
 
     The overall shape is that of Smail et al. 1994; the default mean redshift, 0.63, and the scatter are like those of
     the Stage-III surveys. A photometric redshift scatters by `scatter` (1 + z) around the true one (Ma, Hu & Huterer
-    2006, astro-ph/0506614, equation 6).
-
-    Args:
-        bins: number of bins, >= 1.
-        z0, alpha, beta: of the overall distribution, > 0.
-        scatter: of photometric redshifts at z = 0, > 0.
+    2006, astro-ph/0506614, equation 6). All arguments are > 0.
     """
     checks.at_least("bins", bins, 1)
     for name, value in (("z0", z0), ("alpha", alpha), ("beta", beta), ("scatter", scatter)):
@@ -81,13 +72,9 @@ def read(path: str | Path) -> Sources:
     """Bins from a text file: a column of ascending redshifts, and one of densities for each bin.
 
     Lines that start with # are comments. Densities need no norm.
-
-    Raises:
-        ValueError: the file is missing, or its table is not as described.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f'sources = {path}: must be "plane", "stage-iii" or a file, and there is no such file')
+    found = Path(path).is_file()
+    checks.require(found, "sources", path, '"plane", "stage-iii" or a file, and there is no such file')
     try:
         table = np.loadtxt(path, ndmin=2)
     except ValueError as error:
@@ -108,12 +95,7 @@ def read(path: str | Path) -> Sources:
 
 
 def named(sources: str, source_redshift: float | list[float]) -> Sources:
-    """The sources that a page's parameters name.
-
-    Args:
-        sources: "plane": all at `source_redshift`; "stage-iii": the four bins of `smail`; or a file for `read`.
-        source_redshift: of the plane, or of several.
-    """
+    """The sources a page names: "plane", all at `source_redshift`; "stage-iii", four bins of `smail`; else a file."""
     if sources == "plane":
         return at(source_redshift)
     return smail() if sources == "stage-iii" else read(sources)

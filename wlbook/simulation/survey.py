@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from wlbook.common import random
+from wlbook.common import checks, random
 
 PerBin = float | int | Sequence[float | int]  # one number for all bins, or one for each
 Mask = Bool[Array | np.ndarray, "rows columns"]  # True where the sky was observed; one for all maps and bins
@@ -18,30 +18,18 @@ Mask = Bool[Array | np.ndarray, "rows columns"]  # True where the sky was observ
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """The galaxies whose shapes are measured, and how their map is smoothed.
+    """The galaxies whose shapes are measured, and how their map is smoothed."""
 
-    Attributes:
-        n_gal: source density of each bin [arcmin^-2], > 0: one for all bins, or one for each.
-        sigma_e: total intrinsic ellipticity dispersion, both components [dimensionless], >= 0; 0 is a noiseless survey.
-        smoothing: standard deviation of the Gaussian smoothing [arcmin], >= 0: one for all bins, or one for each.
-
-    Raises:
-        ValueError: naming the attribute that is out of range.
-    """
-
-    n_gal: PerBin = 30.0
-    sigma_e: float | int = 0.4
-    smoothing: PerBin = 1.0
+    n_gal: PerBin = 30.0  # source density of each bin [arcmin^-2], > 0
+    sigma_e: float | int = 0.4  # total intrinsic ellipticity dispersion, both components [1], >= 0; 0 is without noise
+    smoothing: PerBin = 1.0  # standard deviation of the Gaussian smoothing [arcmin], >= 0
 
     def __post_init__(self) -> None:
         for one in _listed(self.n_gal):
-            if not one > 0:
-                raise ValueError(f"n_gal = {one}: must be > 0 [arcmin^-2]")
-        if not self.sigma_e >= 0:
-            raise ValueError(f"sigma_e = {self.sigma_e}: must be >= 0")
+            checks.positive("n_gal", one, "arcmin^-2")
+        checks.at_least("sigma_e", self.sigma_e, 0)
         for one in _listed(self.smoothing):
-            if not one >= 0:
-                raise ValueError(f"smoothing = {one}: must be >= 0 [arcmin]")
+            checks.at_least("smoothing", one, 0, "arcmin")
         for name in ("n_gal", "smoothing"):  # hashable, and the same for the store however it was written
             values = getattr(self, name)
             plain = float(values) if isinstance(values, int | float) else tuple(map(float, values))
@@ -50,43 +38,21 @@ class Survey:
 
 
 def shape_noise_sigma(n_gal: float, pixel: float, sigma_e: float = 0.4) -> float:
-    """Standard deviation of the shape noise in one pixel [dimensionless].
+    """Standard deviation of the shape noise in one pixel of side `pixel` [arcmin], > 0; dimensionless.
 
     sigma_pix = sigma_e / sqrt(2 n_gal pixel^2): sigma_e^2 is shared by two components, and n_gal pixel^2 galaxies
-    average (van Waerbeke 2000).
-
-    Args:
-        n_gal: source density [arcmin^-2], > 0.
-        pixel: pixel side [arcmin], > 0.
-        sigma_e: total intrinsic ellipticity dispersion, both components [dimensionless], >= 0.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
+    average, both as in `Survey` (van Waerbeke 2000).
     """
-    if not n_gal > 0:
-        raise ValueError(f"n_gal = {n_gal}: must be > 0 [arcmin^-2]")
-    if not pixel > 0:
-        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
-    if not sigma_e >= 0:
-        raise ValueError(f"sigma_e = {sigma_e}: must be >= 0")
+    checks.positive("n_gal", n_gal, "arcmin^-2")
+    checks.positive("pixel", pixel, "arcmin")
+    checks.at_least("sigma_e", sigma_e, 0)
     return float(sigma_e / (2 * n_gal * pixel**2) ** 0.5)
 
 
 def add_shape_noise(
     kappa: Float[Array, "*batch y x"], *, n_gal: PerBin, pixel: float, sigma_e: float = 0.4, key: Key[Array, ""]
 ) -> Float[Array, "*batch y x"]:
-    """Kappa with Gaussian shape noise, white and independent in every pixel.
-
-    Args:
-        kappa: noiseless kappa [dimensionless].
-        n_gal: source density of each bin [arcmin^-2], > 0: one for all bins, or a list.
-        pixel: pixel side [arcmin], > 0.
-        sigma_e: total intrinsic ellipticity dispersion; 0 is a noiseless survey.
-        key: JAX key; one key gives one noise field.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
-    """
+    """Kappa with Gaussian shape noise as by `shape_noise_sigma`, white and independent in every pixel."""
     sigma = [shape_noise_sigma(one, pixel, sigma_e) for one in _per_bin("n_gal", n_gal, kappa)]
     if not any(sigma):
         return kappa
@@ -97,33 +63,22 @@ def add_shape_noise(
 def smooth(
     kappa: Float[Array, "*batch y x"], sigma: PerBin, pixel: float, mask: Mask | None = None
 ) -> Float[Array, "*batch y x"]:
-    """Kappa convolved with a Gaussian of standard deviation `sigma`; the map's edges wrap.
+    """Kappa convolved with a Gaussian of standard deviation `sigma` [arcmin], >= 0; the map's edges wrap.
 
-    Under a mask each observed pixel is the Gaussian mean of the observed pixels around it, and the others are 0.
-
-    Args:
-        kappa: maps [dimensionless].
-        sigma: standard deviation of the Gaussian [arcmin], >= 0: one for all bins, or a list; 0 changes nothing.
-        pixel: pixel side [arcmin], > 0.
-        mask: True where observed; masked pixels may hold anything.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
+    Under a mask each observed pixel is the Gaussian mean of the observed pixels around it, and the others are 0,
+    whatever they held. Pixels have a side of `pixel` [arcmin], > 0.
     """
     lengths = _per_bin("smoothing", sigma, kappa)
     for one in lengths:
-        if not one >= 0:
-            raise ValueError(f"smoothing = {one}: must be >= 0 [arcmin]")
-    if not pixel > 0:
-        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
+        checks.at_least("smoothing", one, 0, "arcmin")
+    checks.positive("pixel", pixel, "arcmin")
     seen = None if mask is None else _fitting(mask, kappa)
     if seen is not None:
         kappa = jnp.where(seen, kappa, 0)
     if not any(lengths):
         return kappa
     y, x = kappa.shape[-2:]
-    ell_y = 2 * jnp.pi * jnp.fft.fftfreq(y)[:, None]
-    ell_x = 2 * jnp.pi * jnp.fft.rfftfreq(x)[None, :]
+    ell_y, ell_x = 2 * jnp.pi * jnp.fft.fftfreq(y)[:, None], 2 * jnp.pi * jnp.fft.rfftfreq(x)[None, :]
     squared = (jnp.asarray(lengths) / pixel) ** 2
     window = jnp.exp(-0.5 * squared[:, None, None] * (ell_y**2 + ell_x**2))
     window = window[0] if len(lengths) == 1 else window
@@ -155,17 +110,12 @@ def observe(
     on the sky there. A degradation that moves pixels (`shuffle_pixels`) therefore moves zeros of the mask about too.
 
     Args:
-        kappa: noiseless maps [dimensionless].
-        survey: noise and smoothing.
-        pixel: pixel side of `kappa` [arcmin], > 0.
+        pixel: pixel side of the noiseless `kappa` [arcmin], > 0.
         transform: a degradation, called as `transform(kappa, key=key)`; it may make pixels coarser too.
         factor: pixels averaged along each side.
-        mask: True where observed, on the pixels of `kappa`; a coarse pixel is observed where all of it is. What is not
-            observed is 0 in the result.
-        key: JAX key of the noise, and of the degradation if it draws numbers.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
+        mask: on the pixels of `kappa`; a coarse pixel is observed where all of it is. What is not observed is 0 in the
+            result.
+        key: of the noise, and of the degradation if it draws numbers.
     """
     image = add_shape_noise(jnp.asarray(kappa), n_gal=survey.n_gal, pixel=pixel, sigma_e=survey.sigma_e, key=key)
     if mask is not None:
@@ -183,15 +133,11 @@ def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndar
 
     Args:
         spec: "none"; "holes:SHARE:RADIUS" as in `random_holes`, with the radius in arcmin; or a file for `read_mask`.
-        pixels: per side of the maps.
-        pixel: pixel side [arcmin].
+        pixels, pixel: per side of the maps, and the side of one [arcmin].
         seed: of the holes.
-
-    Raises:
-        ValueError: naming what is wrong with the text or the file.
     """
     kind, *values = spec.split(":")
-    if kind == "none" and not values:
+    if spec == "none":
         return None
     if kind != "holes":
         return read_mask(spec, pixels)
@@ -208,21 +154,13 @@ def random_holes(
     """A mask with round holes at random places, as bright stars leave them; holes may overlap.
 
     Args:
-        pixels: per side.
-        pixel: pixel side [arcmin], > 0.
+        pixels, pixel: per side, and the side of one [arcmin], > 0.
         share: of the pixels to mask, on average, >= 0 and < 0.9.
         radius: of the holes [arcmin], > 0; a pixel is masked if its centre lies in a hole.
-        key: JAX key of the places.
-
-    Raises:
-        ValueError: naming the argument that is out of range.
     """
-    if not pixel > 0:
-        raise ValueError(f"pixel = {pixel}: must be > 0 [arcmin]")
-    if not 0 <= share < 0.9:
-        raise ValueError(f"share = {share}: must be >= 0 and < 0.9")
-    if not radius > 0:
-        raise ValueError(f"radius = {radius}: must be > 0 [arcmin]")
+    checks.positive("pixel", pixel, "arcmin")
+    checks.within("share", share, 0, 0.9, "[)")
+    checks.positive("radius", radius, "arcmin")
     # Holes that fall anywhere, the frame included, cover 1 - exp(-mean number of holes over a pixel).
     wide = pixels * pixel + 2 * radius
     holes = round(-np.log(1 - share) * wide**2 / (np.pi * radius**2))
@@ -235,11 +173,7 @@ def random_holes(
 
 
 def read_mask(path: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
-    """A mask from a file: an image (.fits) or an array (.npy) of the maps' shape, not 0 where the sky was observed.
-
-    Raises:
-        ValueError: the file is missing, unreadable, of another shape, or observes nothing.
-    """
+    """A mask from a file: an image (.fits) or an array (.npy) of the maps' shape, not 0 where the sky was observed."""
     path = Path(path)
     try:
         if path.suffix == ".npy":
@@ -267,23 +201,17 @@ def _per_bin(name: str, value: PerBin, kappa: Array) -> list[float]:
     """A list of one number for all bins, or of one for each."""
     values = _listed(value)
     bins = kappa.shape[-3] if kappa.ndim > 2 else 1
-    if len(values) not in (1, bins):
-        raise ValueError(f"{name} = {values}: must be one number, or {bins}, one a bin")
+    checks.require(len(values) in (1, bins), name, values, f"one number, or {bins}, one a bin")
     return [float(one) for one in values]
 
 
 def _fitting(mask: Mask, kappa: Array) -> Bool[Array, "y x"]:
-    if np.shape(mask) != kappa.shape[-2:]:
-        raise ValueError(f"mask of shape {np.shape(mask)}: must be {kappa.shape[-2:]} like the maps")
+    checks.same_shape("mask", mask, kappa.shape[-2:], "the maps'")
     return jnp.asarray(mask, bool)
 
 
 def coarsen(kappa: Float[Array | np.ndarray, "*batch y x"], factor: int) -> Float[Array | np.ndarray, "*batch y2 x2"]:
-    """Maps averaged over squares of `factor` x `factor` pixels.
-
-    Raises:
-        ValueError: a factor that does not divide the map's side.
-    """
+    """Maps averaged over squares of `factor` x `factor` pixels."""
     y, x = kappa.shape[-2:]
     if factor < 1 or y % factor or x % factor:
         raise ValueError(f"coarsen = {factor}: must divide the map's side of {x} pixels")

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.statistics.arguments import Edges, Maps, Mask, Real, checked_mask
+from wlbook.common import checks
+from wlbook.statistics.arguments import Edges, Maps, Mask, Real
 from wlbook.statistics.execution import over_maps
 from wlbook.statistics.spectra import checked_field, modes
 
@@ -38,33 +39,28 @@ def bispectrum(
     arXiv:1506.02729; on lensing maps Coulton et al. 2019, arXiv:1810.02374). Zero in a Gaussian field.
 
     Args:
-        kappa: square maps [..., bin, y, x].
-        side: side of the maps [deg], > 0.
-        ell_edges: edges of the bins in ell, increasing, below 120 pixels / side: above that the grid takes triangles
-            for closed that are not.
+        side: of the square maps [deg], > 0.
+        ell_edges: below 120 pixels / side: above that the grid takes triangles for closed that are not.
         sides: three bins of ell, counted from 0, for each configuration; None: those of `triangles`.
         boundary: "periodic": the edges wrap; "drop": what lies outside the map is not observed: as if it were the
             unmasked part of a field twice as long.
-        mask: True where a pixel is observed [y, x]; None: everywhere. kappa is measured from its mean over the
-            observed pixels, is 0 in the others, and B is divided by the share of observed pixels: right as long as B
-            changes little over the waves of the mask itself.
+        mask: kappa is measured from its mean over the observed pixels, is 0 in the others, and B is divided by their
+            share: right as long as B changes little over the waves of the mask itself.
     """
-    maps, edges = checked_field(kappa, side, ell_edges, boundary, "bispectrum")
-    observed = checked_mask(mask, maps.shape[-2:])
+    maps, observed, edges = checked_field(kappa, mask, side, ell_edges, boundary, "bispectrum")
     pixels = maps.shape[-1]
-    if not edges[-1] < 120 * pixels / side:
-        raise ValueError(
-            f"ell_edges[-1] = {edges[-1]:g}: must be below {120 * pixels / side:g}, two thirds of the largest ell"
-        )
+    most = 120 * pixels / side
+    checks.require(
+        edges[-1] < most, "ell_edges[-1]", f"{edges[-1]:g}", f"below {most:g}, two thirds of the largest ell"
+    )
     wanted = tuple(tuple(each) for each in (triangles(len(edges) - 1) if sides is None else sides))
-    if not wanted:
-        raise ValueError("sides = []: must hold at least one configuration of three bins")
+    checks.require(wanted, "sides", [], "at least one configuration of three bins")
     for each in wanted:
         if len(each) != 3 or not all(0 <= i < len(edges) - 1 for i in each):
             raise ValueError(f"sides = {list(wanted)}: {each} must be three bins of 0 to {len(edges) - 2}")
     size, field = (pixels, side) if boundary == "periodic" else (2 * pixels, 2 * side)
     index, _ = modes(size, float(field), edges)
-    used = sorted({number for each in wanted for number in each})
+    used = {number for each in wanted for number in each}
     rings = {number: np.fft.irfft2((index == number + 1).reshape(size, -1), (size, size)) for number in used}
     counts = np.array([(rings[i] * rings[j] * rings[k]).sum() for i, j, k in wanted])
     # One triangle is size^-4 here; rounding leaves far less.
@@ -76,13 +72,7 @@ def bispectrum(
 
 
 def _triangles(
-    image: Float[Array, "y x"],
-    weights: Any,
-    index: Any,
-    scale: Float[Array, " triangle"],
-    *,
-    sides: tuple[tuple[int, int, int], ...],
-    size: int,
+    image: Float[Array, "y x"], weights: Any, index: Any, scale: Float[Array, " triangle"], *, sides: Any, size: int
 ) -> Float[Array, " triangle"]:
     mean = image.sum() / weights.sum()
     waves = jnp.fft.rfft2(jnp.where(weights, image - mean, 0.0), s=(size, size))

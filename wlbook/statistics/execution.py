@@ -61,19 +61,15 @@ def over_maps(
     numbers: np.ndarray | None = None,
     **options: Any,
 ) -> Any:
-    """`one(image, *arrays, **options)` of every map of a batch, the results stacked as the maps were.
+    """`one(image, *arrays, **options)` of every map of a batch [..., bin, y, x], the results stacked as the maps were.
 
     A pixel that `mask` leaves out is 0 before `one` sees it, whatever it was. While JAX traces a function the maps
     are part of its program; else they go through in blocks, on all cores, and must be finite where they are observed.
 
     Args:
         one: a module's function of an image, which is the last `axes` axes of `kappa`; it returns an array or a dict.
-        kappa: maps [..., bin, y, x].
-        arrays: passed on; the same for every image.
-        axes: 2 if `one` takes [y, x], 3 if it takes [bin, y, x].
-        mask: which pixels are observed; None: all.
         numbers: one for each image, which `one` then takes after the image.
-        options: passed on; compiled in, so they must be hashable.
+        options: compiled in, so they must be hashable.
     """
     shape, inner = kappa.shape[: kappa.ndim - axes], kappa.shape[kappa.ndim - axes :]
     number, settings = math.prod(shape), tuple(sorted(options.items()))

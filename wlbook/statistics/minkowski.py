@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_maps
 from wlbook.statistics.execution import bin_sums, over_maps
 from wlbook.statistics.pixels import STENCIL, bin_index, derivatives, framed, shifted, thresholds_of, usable
 
@@ -23,15 +23,11 @@ def minkowski_functionals(
     LensTools, Petri 2016, arXiv:1606.01903).
 
     Args:
-        kappa: maps [..., bin, y, x].
-        edges: edges of the bins in kappa, increasing.
         boundary: "periodic": the edges wrap, as in LensTools; "drop": the two outermost pixels of each side only
             serve as neighbours.
-        mask: True where a pixel is observed [y, x]; None: everywhere. Means are taken over the pixels whose
-            differences need observed pixels only.
+        mask: means are taken over the pixels whose differences need observed pixels only.
     """
-    maps = checked_shape(kappa, boundary=boundary, margin=2)
-    observed = checked_mask(mask, maps.shape[-2:])
+    maps, observed = checked_maps(kappa, mask, boundary=boundary, margin=2)
     bins = checked_edges(edges)
     # Half bins: V1 and V2 add two neighbours, V0 everything from the middle of the bin upwards.
     halves = np.sort(np.concatenate([bins, (bins[1:] + bins[:-1]) / 2]))
@@ -55,12 +51,7 @@ def minkowski_densities(
 
 
 def _functionals(
-    image: Float[Array, "y x"],
-    thresholds: Float[Array, " half"],
-    widths: Float[Array, " nu"],
-    usable: Any,
-    *,
-    boundary: str,
+    image: Float[Array, "y x"], thresholds: Float[Array, " half"], widths: Any, usable: Any, *, boundary: str
 ) -> Float[Array, "3 nu"]:
     frame = framed(image, 2, boundary)
     centre = shifted(frame, 2)

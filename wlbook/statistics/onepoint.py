@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_maps
 from wlbook.statistics.execution import bin_sums, over_maps
 from wlbook.statistics.pixels import STENCIL, bin_index, derivatives, framed, shifted, thresholds_of, usable
 
@@ -18,14 +18,8 @@ def pixel_histogram(kappa: Maps, *, edges: Edges, mask: Mask = None) -> Float[Ar
 
     Pixels are counted alone, without neighbours, so there is no boundary to choose (Patton et al. 2017,
     arXiv:1611.01486).
-
-    Args:
-        kappa: maps [..., bin, y, x].
-        edges: edges of the bins in kappa, increasing.
-        mask: True where a pixel is observed [y, x]; None: everywhere.
     """
-    maps = checked_shape(kappa)
-    observed = checked_mask(mask, maps.shape[-2:])
+    maps, observed = checked_maps(kappa, mask)
     return over_maps(_histogram, maps, thresholds_of(checked_edges(edges)), observed, mask=observed)
 
 
@@ -42,13 +36,9 @@ def moments(kappa: Maps, *, boundary: str = "periodic", mask: Mask = None) -> Fl
     over pixels: sigma_0^2 = <d^2>, sigma_1^2 = <g^2>; S_0 = <d^3>, S_1 = <d^2 L>, S_2 = <g^2 L>; and the connected
     K_0 = <d^4> - 3 sigma_0^4, K_1 = <d^3 L> + 3 sigma_0^2 sigma_1^2, K_2 = <d g^2 L> + sigma_1^4,
     K_3 = <g^4> - 2 sigma_1^4. All S and K vanish in a Gaussian field (Petri et al. 2013, arXiv:1309.4460; LensTools
-    returns sigma_0 and sigma_1).
-
-    Args:
-        kappa, boundary, mask: as in `minkowski_functionals`.
+    returns sigma_0 and sigma_1). Boundary and mask as in `minkowski_functionals`.
     """
-    maps = checked_shape(kappa, boundary=boundary, margin=2)
-    observed = checked_mask(mask, maps.shape[-2:])
+    maps, observed = checked_maps(kappa, mask, boundary=boundary, margin=2)
     return over_maps(_moments, maps, usable(observed, STENCIL, 2, boundary), mask=observed, boundary=boundary)
 
 

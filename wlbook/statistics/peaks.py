@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.arguments import Edges, Maps, Mask, checked_edges, checked_maps
 from wlbook.statistics.execution import bin_sums, over_maps
 from wlbook.statistics.pixels import AROUND, bin_index, framed, shifted, thresholds_of, usable
 
@@ -21,11 +21,8 @@ def peak_counts(
     of height: divide by the widths of the bins to compare (Kratochvil, Haiman & May 2010, arXiv:0907.0486).
 
     Args:
-        kappa: maps [..., bin, y, x].
-        edges: edges of the bins in kappa, increasing.
         boundary: "periodic": the edges wrap, as in LensTools; "drop": pixels without 8 neighbours are no peaks.
-        mask: True where a pixel is observed [y, x]; None: everywhere. A peak needs itself and its 8 neighbours
-            observed; counts are divided by the share of the pixels that could be peaks.
+        mask: a peak needs itself and its 8 neighbours observed; counts are divided by the share of such pixels.
     """
     return _extrema_of(kappa, edges, boundary, mask, sign=1)
 
@@ -33,19 +30,15 @@ def peak_counts(
 def minima_counts(
     kappa: Maps, *, edges: Edges, boundary: str = "periodic", mask: Mask = None
 ) -> Float[Array, "*batch bin nu"]:
-    """Number of minima per map whose depth lies in each bin (edge_k, edge_k+1]: the peaks of -kappa.
-
-    Arguments as in `peak_counts`.
-    """
+    """Number of minima per map whose depth lies in each bin (edge_k, edge_k+1]: the peaks of -kappa (`peak_counts`)."""
     return _extrema_of(kappa, edges, boundary, mask, sign=-1)
 
 
 def _extrema_of(kappa: Any, edges: Any, boundary: str, mask: Any, sign: int) -> Float[Array, "*batch bin nu"]:
-    maps = checked_shape(kappa, boundary=boundary, margin=1)
-    observed = checked_mask(mask, maps.shape[-2:])
+    maps, observed = checked_maps(kappa, mask, boundary=boundary, margin=1)
     thresholds = thresholds_of(np.sort(sign * checked_edges(edges)))
     weights = peak_weights(observed, boundary)
-    found = over_maps(_extrema, maps, thresholds, weights, mask=observed, boundary=boundary, sign=sign)
+    found = over_maps(count_peaks, maps, thresholds, weights, mask=observed, boundary=boundary, sign=sign)
     return found[..., ::sign]
 
 
@@ -56,18 +49,12 @@ def peak_weights(mask: np.ndarray | None, boundary: str) -> Float[np.ndarray, "y
 
 
 def count_peaks(
-    image: Float[Array, "y x"], thresholds: Float[Array, " edge"], weights: Float[Array, "y2 x2"] | None, boundary: str
+    image: Float[Array, "y x"], thresholds: Float[Array, " edge"], weights: Any, *, boundary: str, sign: int = 1
 ) -> Float[Array, " nu"]:
-    """Peaks of one map between thresholds, each with the weight of its pixel."""
-    frame = framed(image, 1, boundary)
+    """Peaks of one map, or of its negative, between thresholds, each with the weight of its pixel."""
+    frame = framed(sign * image, 1, boundary)
     centre = shifted(frame, 1)
     highest = jax.tree.reduce(jnp.maximum, [shifted(frame, 1, dy, dx) for dy, dx in AROUND])
     peaks = (centre > highest).astype(jnp.float32)
     sums = bin_sums(bin_index(centre, thresholds), peaks if weights is None else peaks * weights, len(thresholds) + 1)
     return sums[1:-1]
-
-
-def _extrema(
-    image: Float[Array, "y x"], thresholds: Float[Array, " edge"], weights: Any, *, boundary: str, sign: int
-) -> Float[Array, " nu"]:
-    return count_peaks(sign * image, thresholds, weights, boundary)

@@ -1,5 +1,6 @@
 """A small scattering transform."""
 
+import itertools
 import math
 from functools import lru_cache, partial
 from typing import Any
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from wlbook.statistics.arguments import Maps, Mask, checked_count, checked_mask, checked_shape
+from wlbook.statistics.arguments import Maps, Mask, checked_count, checked_maps
 from wlbook.statistics.execution import in_turn, over_maps
 
 COVERAGE = 0.95
@@ -27,16 +28,14 @@ def scattering_transform(
     of the map allow it. Units of kappa.
 
     Args:
-        kappa: maps [..., bin, y, x].
         scales: wavelets of 2^0, 2^1, ... pixels, >= 1.
         angles: directions of the wavelets over half a turn, >= 1.
         boundary: "periodic": the edges wrap; "drop": what lies outside the map is not observed.
-        mask: True where a pixel is observed [y, x]; None: everywhere. kappa is measured from its mean over the observed
-            pixels and is 0 in the others; means are taken over pixels with 95 % of the wavelet's Gaussian on usable
-            ones: observed in first order, with a usable modulus in second order, where the others get its mean.
+        mask: kappa is measured from its mean over the observed pixels and is 0 in the others; means are taken over
+            pixels with 95 % of the wavelet's Gaussian on usable ones: observed in first order, with a usable modulus in
+            second order, where the others get its mean.
     """
-    maps = checked_shape(kappa, boundary=boundary)
-    observed = checked_mask(mask, maps.shape[-2:])
+    maps, observed = checked_maps(kappa, mask, boundary=boundary)
     scales, angles = checked_count("scales", scales, 1), checked_count("angles", angles, 1)
     weights, pixels = observed, maps.shape[-2:]
     if boundary == "drop":
@@ -44,16 +43,11 @@ def scattering_transform(
         room = [(0, -(-(n + 2 ** (scales + 1)) // 2**scales) * 2**scales - n) for n in pixels]
         weights = np.pad(np.ones(pixels, bool) if observed is None else observed, room)
         pixels = weights.shape
-    steps = _steps(pixels, scales)
+    # Every how many pixels the modulus of each scale is needed: it varies over twice that, or more.
+    steps = tuple(math.gcd(*pixels, 2 ** max(0, j - 1)) for j in range(scales))
     wavelets = {r: _wavelets(pixels, r, scales, angles) for r in set(steps)}
     shares = None if weights is None else _shares(weights, scales, steps)
     return over_maps(_coefficients, maps, wavelets, weights, shares, mask=observed, steps=steps)
-
-
-def _steps(pixels: tuple[int, ...], scales: int) -> tuple[int, ...]:
-    """Every how many pixels the modulus of each scale is needed: it varies over twice that, or more."""
-    most = math.gcd(*pixels)
-    return tuple(math.gcd(most, 2 ** max(0, j - 1)) for j in range(scales))
 
 
 @lru_cache(maxsize=16)
@@ -62,12 +56,10 @@ def _wavelets(pixels: tuple[int, ...], step: int, scales: int, angles: int) -> F
     rows, columns = (2 * np.pi * np.fft.fftfreq(n // step) for n in pixels)
     found = np.zeros((scales, angles, rows.size, columns.size))
     # A wavelet in pixels is known at the grid's frequencies only: its aliases fold back.
-    for up in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            y, x = ((rows + 2 * np.pi * up) / step)[:, None], ((columns + 2 * np.pi * right) / step)[None, :]
-            for j in range(scales):
-                for turn in range(angles):
-                    found[j, turn] += _morlet(y, x, j, math.pi * turn / angles, 4 / angles)
+    for up, right in itertools.product((-1, 0, 1), repeat=2):
+        y, x = ((rows + 2 * np.pi * up) / step)[:, None], ((columns + 2 * np.pi * right) / step)[None, :]
+        for j, turn in np.ndindex(scales, angles):
+            found[j, turn] += _morlet(y, x, j, math.pi * turn / angles, 4 / angles)
     return found.astype(np.float32)
 
 
@@ -107,8 +99,7 @@ def _coefficients(
 ) -> Float[Array, " coefficient"]:
     scales = len(steps)
     if weights is not None:
-        room = [(0, padded - n) for padded, n in zip(weights.shape, image.shape, strict=True)]
-        image = jnp.pad(image, room)
+        image = jnp.pad(image, [(0, padded - n) for padded, n in zip(weights.shape, image.shape, strict=True)])
         image = jnp.where(weights, image - image.sum() / weights.sum(), 0.0)
 
     def modulus(waves: Complex[Array, "y x"], wavelet: Float[Array, "y x"], thin: int) -> Float[Array, "y2 x2"]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from wlbook.common import checks
-from wlbook.statistics.arguments import Edges, Maps, Mask, Real, checked_edges, checked_mask, checked_shape
+from wlbook.statistics.arguments import Edges, Maps, Mask, Real, checked_edges, checked_maps
 from wlbook.statistics.execution import bin_sums, over_maps
 
 
@@ -28,22 +28,22 @@ def modes(pixels: int, side: Real, ell_edges: tuple[float, ...]) -> tuple[np.nda
     index = np.searchsorted(ell_edges, ell.reshape(-1), side="left")
     counts = np.bincount(index, minlength=len(ell_edges) + 1)[1:-1]
     if not counts.all():
-        empty = int(np.argmin(counts))
-        low, high = ell_edges[empty : empty + 2]
-        raise ValueError(
-            f"ell_edges: no mode of {pixels} x {pixels} pixels over {side:g} deg lies in {low:g} < ell <= {high:g}"
-        )
+        low, high = ell_edges[np.argmin(counts) :][:2]
+        field = f"{pixels} x {pixels} pixels over {side:g} deg"
+        raise ValueError(f"ell_edges: no mode of {field} lies in {low:g} < ell <= {high:g}")
     return index.astype(np.int32), counts.astype(np.float32)
 
 
-def checked_field(kappa: Any, side: Real, ell_edges: Any, boundary: str, what: str) -> tuple[Any, tuple[float, ...]]:
-    """Square maps and edges in ell for a statistic of waves."""
+def checked_field(
+    kappa: Any, mask: Any, side: Real, ell_edges: Any, boundary: str, what: str
+) -> tuple[Any, Any, tuple[float, ...]]:
+    """Square maps, their mask and edges in ell for a statistic of waves."""
     checks.positive("side", side, "deg")
     edges = checked_edges(ell_edges, "ell_edges")
-    maps = checked_shape(kappa, boundary=boundary)
-    if maps.shape[-1] != maps.shape[-2]:
-        raise ValueError(f"kappa of shape {maps.shape}: a {what} needs square maps, `side` names one length")
-    return maps, tuple(edges.tolist())
+    maps, observed = checked_maps(kappa, mask, boundary=boundary)
+    square = f"square for a {what}: `side` names one length"
+    checks.require(maps.shape[-1] == maps.shape[-2], "shape of kappa", maps.shape, square)
+    return maps, observed, tuple(edges.tolist())
 
 
 def power_spectrum(
@@ -63,19 +63,15 @@ def power_spectrum(
     as long as the map.
 
     Args:
-        kappa: square maps [..., bin, y, x].
-        side: side of the maps [deg], > 0.
-        ell_edges: edges of the bins in ell, increasing; every bin must hold a mode.
+        side: of the square maps [deg], > 0.
+        ell_edges: every bin of ell must hold a mode.
         boundary: "periodic": the edges wrap, as in LensTools; "drop": no pair of pixels reaches across the edges, and
             none is farther apart than half a side along x or y. Good to 3 % for spectra up to ell^-2; a steeper one
             leaks from its large scales to the small ones (8 % at 30 waves a side for ell^-2.5).
-        mask: True where a pixel is observed [y, x]; None: everywhere.
     """
-    maps, edges = checked_field(kappa, side, ell_edges, boundary, "power spectrum")
-    pixels = maps.shape[-1]
-    observed = checked_mask(mask, maps.shape[-2:])
+    maps, observed, edges = checked_field(kappa, mask, side, ell_edges, boundary, "power spectrum")
+    pixels, area = maps.shape[-1], math.radians(side) ** 2
     index, counts = modes(pixels, float(side), edges)
-    area = math.radians(side) ** 2
     if observed is None and boundary == "periodic":
         return over_maps(_spectra, maps, index, np.float32(area / pixels**4) / counts, axes=3)
     weights = np.ones(maps.shape[-2:], bool) if observed is None else observed

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-from wlbook.common import random
+from wlbook.common import checks, random
 from wlbook.common.progress import progress
 from wlbook.simulation.survey import Survey, coarsen, observe
-from wlbook.statistics.arguments import Mask, Real, checked_count, checked_mask, checked_shape
+from wlbook.statistics.arguments import Mask, Real, checked_count, checked_maps
 from wlbook.statistics.bispectra import bispectrum
 from wlbook.statistics.execution import over_maps
 from wlbook.statistics.minkowski import minkowski_functionals
@@ -34,32 +34,20 @@ _FEWEST = {"power spectrum": 1, "peaks": 2, "Minkowski": 1, "minima": 2, "histog
 _FEWEST |= {"starlet peaks": 3, "starlet l1": 3, "bispectrum": 1}
 
 
-def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not names or not set(names) <= set(NAMES) or len(set(names)) < len(names):
-        raise ValueError(f"names = {names}: must be one or more of {list(NAMES)}, each once")
-    return tuple(names)
-
-
 @dataclasses.dataclass(frozen=True)
 class Bins:
     """In which bins statistics are measured.
 
-    Attributes:
-        ell_edges: edges of the power spectrum's bins.
-        edges: edges of what is counted in bins, by the statistic's name: in kappa; in ell for the "bispectrum"; in
-            `units` for the starlets.
-        sigma: standard deviation of the observed maps that edges in kappa suit; it only describes them.
-        units: of the starlet scales [scales + 1 numbers], as in `starlet_peaks`.
-        scales: of starlets and scattering, >= 1.
-        boundary: "periodic" or "drop", as in `peak_counts`.
+    `edges` are those of what is counted in bins, by the statistic's name: in kappa; in ell for the "bispectrum"; in
+    `units` for the starlets.
     """
 
-    ell_edges: tuple[float, ...] = ()
+    ell_edges: tuple[float, ...] = ()  # of the power spectrum
     edges: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    sigma: float | None = None
-    units: tuple[float, ...] | None = None
-    scales: int = 3
-    boundary: str = "periodic"
+    sigma: float | None = None  # standard deviation of the observed maps that edges in kappa suit; only describes them
+    units: tuple[float, ...] | None = None  # of the starlet scales [scales + 1 numbers], as in `starlet_peaks`
+    scales: int = 3  # of starlets and scattering, >= 1
+    boundary: str = "periodic"  # or "drop", as in `peak_counts`
 
 
 def binning(
@@ -73,7 +61,7 @@ def binning(
     boundary: str = "periodic",
     mask: Mask = None,
 ) -> Bins:
-    """Bins for `measure` that suit these maps: few, and none of them nearly empty.
+    """Bins for `measure` that suit these maps as `survey` sees them: few, and none of them nearly empty.
 
     Spectrum: logarithmic, from twice the longest wave of the map to three quarters of the pixels' Nyquist frequency;
     the bispectrum's end at two thirds of it. Peaks: linear from -0.5 to 2.5 standard deviations of the observed maps,
@@ -83,28 +71,19 @@ def binning(
 
     Args:
         kappa: noiseless maps whose observed standard deviation sets the scale: those of the fiducial.
-        survey: what they are observed with.
         numbers: of bins, by the name of each statistic that is measured in bins: >= 1; peaks and minima >= 2, the open
             one included; starlets >= 3 for each scale, open ones included.
-        side: side of the maps [deg].
-        seed: of the noise.
+        side: of the maps [deg].
         scales: of the starlets, >= 1.
         boundary: that the statistics are measured with, "periodic" or "drop"; it changes no bin.
-        mask: True where a pixel is observed [y, x]; None: everywhere.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
     for name, number in numbers.items():
         if name not in _FEWEST:
             raise ValueError(f"numbers: {name!r} is not measured in bins; must be among {list(_FEWEST)}")
-        if not number >= _FEWEST[name]:
-            raise ValueError(f"numbers[{name!r}] = {number}: must be >= {_FEWEST[name]}")
+        checks.at_least(f"numbers[{name!r}]", number, _FEWEST[name])
     checked_count("scales", scales, 1)
-    maps = checked_shape(kappa)
-    usable = checked_mask(mask, maps.shape[-2:])
-    maps = over_maps(_as_is, maps, mask=usable)
-    pixels = maps.shape[-1]
+    maps, usable = checked_maps(kappa, mask)
+    maps, pixels = over_maps(_as_is, maps, mask=usable), maps.shape[-1]
     look = partial(observe, survey=survey, pixel=60 * side / pixels, mask=usable)
     observed = jax.jit(look)(maps, key=random.key(seed, "binning"))
     where = np.ones(maps.shape[-2:], bool) if usable is None else usable
@@ -132,18 +111,12 @@ def binning(
     if {"starlet peaks", "starlet l1"} & set(numbers):
         details = starlet(observed, scales=scales, mask=usable)
         units = tuple(_three_digits(details[..., j, :, :][..., where].std()) for j in range(scales + 1))
-    return Bins(
-        ell_edges=tuple(in_ell.tolist()) if "power spectrum" in numbers else (),
-        edges={
-            name: tuple(edges(name, number).round(1 if name == "bispectrum" else 6).tolist())
-            for name, number in numbers.items()
-            if name != "power spectrum"
-        },
-        sigma=sigma,
-        units=units,
-        scales=scales,
-        boundary=boundary,
-    )
+    counted = {
+        name: tuple(edges(name, number).round(1 if name == "bispectrum" else 6).tolist())
+        for name, number in numbers.items()
+        if name != "power spectrum"
+    }
+    return Bins(tuple(in_ell.tolist()) if "power spectrum" in numbers else (), counted, sigma, units, scales, boundary)
 
 
 def _as_is(image: Array) -> Array:
@@ -166,36 +139,25 @@ def measure(
     mask: Mask = None,
     batch: int = 256,
 ) -> dict[str, np.ndarray]:
-    """Statistics of maps as a survey would see them: noise is added, maps are smoothed, vectors come back.
+    """Statistics of maps as a survey would see them: a vector [map, d] by the name of each.
 
     The noise of map i comes from `random.key(seed, "noise", i)` whatever the batch, as in `training.predictions`: with
     one seed, a network and the statistics see the same maps. What is compiled for one set of edges serves all others.
 
     Args:
-        kappa: noiseless square maps [map, bin, y, x].
-        survey: noise and smoothing.
-        bins: as from `binning`.
-        side: side of the maps [deg], > 0.
-        seed: of the noise.
+        kappa: noiseless square maps.
+        side: of the maps [deg], > 0.
         names: the statistics wanted, of `NAMES`.
         transform: a degradation, as in `survey.observe`.
-        mask: True where a pixel is observed [y, x]; None: everywhere.
         batch: maps held in memory at a time, >= 1.
-
-    Returns:
-        A vector [map, d] by the name of each statistic, the bins of a map one after the other.
-
-    Raises:
-        ValueError: naming what is wrong with the maps or an argument.
     """
-    wanted = _checked_names(names)
+    fit = not isinstance(names, str) and names and set(names) <= set(NAMES) and len(set(names)) == len(names)
+    checks.require(fit, "names", names, f"one or more of {list(NAMES)}, each once")
     checked_count("batch", batch, 1)
-    if missing := sorted(
-        name for name in wanted if name in _FEWEST and name != "power spectrum" and name not in bins.edges
-    ):
+    in_bins = set(_FEWEST) - {"power spectrum"}
+    if missing := sorted(in_bins & set(names) - set(bins.edges)):
         raise ValueError(f"bins.edges = {sorted(bins.edges)}: {missing} is missing")
-    maps = checked_shape(kappa)
-    usable = checked_mask(mask, maps.shape[-2:])
+    maps, usable = checked_maps(kappa, mask)
     look = {"pixel": 60 * float(side) / maps.shape[-1], "survey": survey, "transform": transform}
     names_of_maps = random.of_maps(len(maps))
 
@@ -206,7 +168,7 @@ def measure(
         larger = maps.shape[-1] // observed.shape[-1]  # a degradation may have made pixels, and the mask's too, coarser
         kept = usable if usable is None else np.asarray(coarsen(np.asarray(usable, np.float32), larger)) == 1
         statistics = ready(bins, side=side, mask=kept)
-        found = {name: statistics[name](observed) for name in wanted}
+        found = {name: statistics[name](observed) for name in names}
         return {name: np.asarray(v).reshape(len(observed), math.prod(v.shape[1:])) for name, v in found.items()}
 
     if len(maps) == 0:
@@ -216,24 +178,16 @@ def measure(
     starts = [*range(0, len(maps) - size, size), len(maps) - size]
     parts = [vectors(slice(start, start + size)) for start in progress(starts, "measuring", unit="batch")]
     fresh = len(maps) - size * (len(parts) - 1)
-    return {name: np.concatenate([*(p[name] for p in parts[:-1]), parts[-1][name][-fresh:]]) for name in wanted}
+    return {name: np.concatenate([*(p[name] for p in parts[:-1]), parts[-1][name][-fresh:]]) for name in names}
 
 
-def _observed(
-    image: Float[Array, "bin y x"], number: Any, stream: Any, mask: Any, **look: Any
-) -> Float[Array, "bin2 y2 x2"]:
+def _observed(image: Array, number: Any, stream: Any, mask: Any, **look: Any) -> Float[Array, "bin2 y2 x2"]:
     """One map with its own noise."""
     return observe(image, **look, mask=mask, key=jax.random.fold_in(stream, number))
 
 
 def ready(bins: Bins, *, side: Real, mask: Mask = None) -> dict[str, Statistic]:
-    """Every statistic that these bins allow, by name, ready to be called with observed maps [..., bin, y, x].
-
-    Args:
-        bins: as from `binning`.
-        side: side of the maps [deg].
-        mask: True where a pixel is observed [y, x]; None: everywhere.
-    """
+    """Every statistic that these bins allow, by name, ready to be called with observed maps of this side [deg]."""
     shared = {"boundary": bins.boundary, "mask": mask}
     starlets = shared | {"scales": bins.scales, "units": None if bins.units is None else list(bins.units)}
     found: dict[str, Statistic] = {

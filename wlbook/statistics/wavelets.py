@@ -1,8 +1,8 @@
 """Starlets: isotropic wavelets of doubling size, their peaks and their l1-norm."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,12 +31,11 @@ def starlet(
     2007, doi:10.1109/TIP.2006.887733).
 
     Args:
-        kappa: maps [..., bin, y, x].
         scales: number of details, >= 1.
         boundary: "periodic": the edges wrap; "reflect": the map is mirrored at its outermost pixels, as in CosmoStat's
             codes; "drop": what lies outside is not observed.
-        mask: True where a pixel is observed [y, x]; None: everywhere. Each c_j is a mean over observed pixels only:
-            the convolution of the observed map over that of the mask. Pixels that are not observed get 0.
+        mask: each c_j is a mean over observed pixels only: the convolution of the observed map over that of the mask.
+            Pixels that are not observed get 0.
     """
     maps, observed, scales = _checked(kappa, scales, boundary, mask)
     cover = _coverage(maps.shape[-2:], scales, boundary, observed)
@@ -66,8 +65,6 @@ def starlet_peaks(
     arXiv:1603.06773; Ajani et al. 2020, arXiv:2001.10993).
 
     Args:
-        kappa: maps [..., bin, y, x].
-        edges: edges of the bins, increasing.
         scales: number of details, >= 1; the smooth rest comes after them.
         units: what the heights of each scale are divided by [scales + 1 numbers]; None: 1, so that `edges` are in
             kappa. `sigma * starlet_noise(scales)` gives heights in units of white noise of that sigma in a pixel.
@@ -76,12 +73,12 @@ def starlet_peaks(
             over; a peak needs itself and its 8 neighbours, and counts are divided by the share of the pixels that
             could be peaks.
     """
-    plan = _plan(kappa, edges, scales, units, boundary, mask)
-    wrapped = "periodic" if boundary == "periodic" else "drop"
-    # The pixels a scale can use differ from scale to scale; peaks need their neighbours too.
-    weights = None if plan.used is None else [peak_weights(used, wrapped) for used in plan.used]
-    arrays = (plan.cover, plan.thresholds, plan.units, weights)
-    return over_maps(_peaks, plan.maps, *arrays, mask=plan.mask, scales=plan.scales, boundary=boundary)
+
+    def weigh(used: np.ndarray) -> list[Any]:
+        # The pixels a scale can use differ from scale to scale; peaks need their neighbours too.
+        return [peak_weights(each, _wrapped(boundary)) for each in used]
+
+    return _by_scale(_peaks, weigh, kappa, edges, scales, units, boundary, mask)
 
 
 def starlet_l1(
@@ -90,42 +87,42 @@ def starlet_l1(
     """Sum of the absolute starlet coefficients between two heights, per pixel: the l1-norm of each scale.
 
     Peaks, voids and all that lies between them in one number a height (Ajani, Starck & Pettorino 2021,
-    arXiv:2101.01542; theirs is the sum over pixels). Bins are [edge_k, edge_k+1).
-
-    Arguments as in `starlet_peaks`, but for `boundary`, which is as in `starlet`. With a mask the mean is over the
-    coefficients that are used.
+    arXiv:2101.01542; theirs is the sum over pixels). Bins are [edge_k, edge_k+1). Arguments as in `starlet_peaks`, but
+    for `boundary`, which is as in `starlet`. With a mask the mean is over the coefficients that are used.
     """
-    plan = _plan(kappa, edges, scales, units, boundary, mask)
-    used = plan.used
-    weights = None if used is None else (used / used.mean((-2, -1), keepdims=True)).astype(np.float32)
-    arrays = (plan.cover, plan.thresholds, plan.units, weights)
-    return over_maps(_l1, plan.maps, *arrays, mask=plan.mask, scales=plan.scales, boundary=boundary)
+
+    def weigh(used: np.ndarray) -> np.ndarray:
+        return (used / used.mean((-2, -1), keepdims=True)).astype(np.float32)
+
+    return _by_scale(_l1, weigh, kappa, edges, scales, units, boundary, mask)
 
 
-class _Plan(NamedTuple):
-    """Checked arguments, and what follows from them for every map."""
-
-    maps: Any
-    mask: Any
-    scales: int
-    thresholds: np.ndarray
-    units: np.ndarray
-    cover: np.ndarray | None
-    used: np.ndarray | None
+def _wrapped(boundary: str) -> str:
+    """The boundary for peaks among coefficients."""
+    return "periodic" if boundary == "periodic" else "drop"
 
 
 def _checked(kappa: Any, scales: Any, boundary: str, mask: Any) -> tuple[Any, Any, int]:
-    maps = arguments.checked_shape(kappa, boundary=boundary, margin=1, more=("reflect",))
-    return maps, arguments.checked_mask(mask, maps.shape[-2:]), arguments.checked_count("scales", scales, 1)
+    maps, observed = arguments.checked_maps(kappa, mask, boundary=boundary, margin=1, more=("reflect",))
+    return maps, observed, arguments.checked_count("scales", scales, 1)
 
 
-def _plan(kappa: Any, edges: Any, scales: Any, units: Any, boundary: str, mask: Any) -> _Plan:
+def _by_scale(
+    one: Any,
+    weigh: Callable[[np.ndarray], Any],
+    kappa: Any,
+    edges: Any,
+    scales: Any,
+    units: Any,
+    boundary: str,
+    mask: Any,
+) -> Float[Array, "*batch bin scale nu"]:
+    """`one` of every map, its arguments checked; `weigh` makes weights of the pixels that each scale can use."""
     maps, observed, scales = _checked(kappa, scales, boundary, mask)
     values = np.ones(scales + 1) if units is None else np.asarray(units, np.float64)
     fit = values.shape == (scales + 1,) and (values > 0).all()
     checks.require(fit, "units", values.tolist(), f"{scales + 1} numbers > 0, one a scale and the rest's")
-    cover = _coverage(maps.shape[-2:], scales, boundary, observed)
-    used = None
+    cover, weights = _coverage(maps.shape[-2:], scales, boundary, observed), None
     if cover is not None:
         # Detail j compares c_j with the wider c_j+1; the rest is as wide as the last of them.
         used = cover[np.minimum(np.arange(1, scales + 2), scales)] >= COVERAGE
@@ -133,8 +130,9 @@ def _plan(kappa: Any, edges: Any, scales: Any, units: Any, boundary: str, mask: 
         if not used.any((-2, -1)).all():
             widest = int(used.any((-2, -1)).sum())
             raise ValueError(f"scales = {scales}: too little of the map is observed for more than {widest}")
-    thresholds = thresholds_of(arguments.checked_edges(edges))
-    return _Plan(maps, observed, scales, thresholds, values.astype(np.float32), cover, used)
+        weights = weigh(used)
+    arrays = (cover, thresholds_of(arguments.checked_edges(edges)), values.astype(np.float32), weights)
+    return over_maps(one, maps, *arrays, mask=observed, scales=scales, boundary=boundary)
 
 
 def _smoothed(image: Any, scale: int, boundary: str) -> Any:
@@ -186,9 +184,9 @@ def _peaks(
     image: Float[Array, "y x"], cover: Any, thresholds: Any, units: Any, weights: Any, *, scales: int, boundary: str
 ) -> Float[Array, "scale nu"]:
     heights = _transform(image, cover, scales=scales, boundary=boundary) / units[:, None, None]
-    wrapped = "periodic" if boundary == "periodic" else "drop"
     each = [None] * len(heights) if weights is None else weights
-    return jnp.stack([count_peaks(heights[j], thresholds, each[j], wrapped) for j in range(scales + 1)])
+    pairs = zip(heights, each, strict=True)
+    return jnp.stack([count_peaks(h, thresholds, w, boundary=_wrapped(boundary)) for h, w in pairs])
 
 
 def _l1(
