@@ -4,6 +4,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 from wlbook.figures import style
 
@@ -24,12 +25,6 @@ def test_all_panels_share_one_scale_that_covers_the_maps():
     assert 0.1 < high <= 0.17
 
 
-def test_signed_maps_get_a_scale_symmetric_about_zero():
-    figure = style.map_panels([np.linspace(-1, 3, 64).reshape(8, 8)], ["a"], side=1.0, cmap=style.SIGNED_MAP)
-    low, high = figure.axes[0].images[0].get_clim()
-    assert low == -high
-
-
 def test_an_unfinished_row_of_panels_shows_no_empty_axes():
     figure = style.map_panels([np.eye(4)] * 4, list("abcd"), side=1.0, columns=3)
     assert sum(axis.get_visible() and bool(axis.images) for axis in figure.axes) == 4
@@ -38,11 +33,11 @@ def test_an_unfinished_row_of_panels_shows_no_empty_axes():
 def test_every_density_is_named_and_drawn_where_it_is():
     omega_m, sigma_8 = np.linspace(0.1, 0.5, 41), np.linspace(0.5, 1.1, 61)
     density = np.exp(-(((omega_m[:, None] - 0.3) / 0.05) ** 2) - ((sigma_8[None] - 0.9) / 0.05) ** 2)
+    density = xr.DataArray(density, {"omega_m": omega_m, "sigma_8": sigma_8})
     _, axis = plt.subplots()
-    style.contours(
-        axis, {"peaks": density, "network": density}, (omega_m, sigma_8), levels={"peaks": [0.3], "network": [0.3]}
-    )
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["peaks", "network"]
+    levels = {"peaks": [0.3], "network": [0.3]}
+    style.contours(axis, {"peaks": density, "network": density}, levels=levels, truth=(0.3, 0.9))
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["peaks", "network", "truth"]
     vertices = np.concatenate([path.vertices for path in axis.collections[0].get_paths()])
     np.testing.assert_allclose(vertices.mean(axis=0), [0.3, 0.9], atol=0.01)
 

@@ -1,11 +1,11 @@
 """Figures of chapter 6: coverage, posteriors beside each other, convergence with the number of simulations."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wlbook.figures.style import COLORS, PALETTE, contours
@@ -30,23 +30,11 @@ def emulator_figure(emulators: Mapping[str, Emulator], n_fields: float) -> Figur
     return figure
 
 
-def regions(
-    posteriors: Mapping[str, xr.DataArray], panels: Sequence[Sequence[str]], shares: Sequence[float] = (0.68, 0.95)
-) -> Figure:
-    """Credible regions of posteriors on one grid, some in each panel, and the truth.
-
-    Args:
-        posteriors: by row.
-        panels: the rows that each panel shows.
-        shares: of the posterior that regions hold.
-    """
-    levels = {row: [credible_regions.credible_level(one, share) for share in shares] for row, one in posteriors.items()}
+def regions(posteriors: Mapping[str, xr.DataArray], panels: Sequence[Sequence[str]]) -> Figure:
+    """68 % and 95 % regions of posteriors, some rows in each panel, and the truth."""
     figure, axes = plt.subplots(1, len(panels), figsize=(7.6, 3.8), sharey=True)
     for axis, rows in zip(axes, panels, strict=True):
-        shown = {row: posteriors[row].values for row in rows}
-        first = posteriors[rows[0]]
-        grid = first["omega_m"].values, first["sigma_8"].values
-        contours(axis, shown, grid, levels=levels, truth=FIDUCIAL)
+        opinions(axis, {row: posteriors[row] for row in rows})
         axis.label_outer()
     return figure
 
@@ -60,14 +48,10 @@ def coverage_figure(shares: Mapping[str, Mapping[str, np.ndarray]], level: float
     for place, kept in enumerate(shares.values()):
         for (kind, marker, color), shift in zip(kinds, (-0.2, 0.0, 0.2), strict=True):
             values = kept[kind] < level
-            style: dict[str, Any] = {
-                "color": PALETTE[color],
-                "capsize": 2,
-                "mfc": "white" if kind == "ideal" else None,
-            }
-            label: dict[str, Any] = {"label": labels[kind]} if not place else {}
+            style = {"color": PALETTE[color], "capsize": 2, "mfc": "white" if kind == "ideal" else None}
+            style |= {"markersize": 5, "label": None if place else labels[kind]}
             bar = 3 * binomial_error(len(values), level)
-            axis.errorbar(values.mean(), place + shift, xerr=bar, fmt=marker, markersize=5, **style, **label)
+            axis.errorbar(values.mean(), place + shift, xerr=bar, fmt=marker, **style)
     axis.set_yticks(range(len(shares)), list(shares))
     axis.set(xlabel=f"share of {level:.0%} regions that hold the truth", xlim=(0.2, 1.0))
     axis.invert_yaxis()
@@ -87,17 +71,11 @@ def null_figure(null: NullTest) -> Figure:
     return figure
 
 
-def opinions(axis: Any, posteriors: Mapping[str, xr.DataArray]) -> None:
+def opinions(axis: Axes, posteriors: Mapping[str, xr.DataArray]) -> None:
     """68 % and 95 % regions of posteriors that each have a grid of their own, and the truth."""
-    for number, (name, one) in enumerate(posteriors.items()):
-        heights = sorted(credible_regions.credible_level(one, level) for level in (0.68, 0.95))
-        color = PALETTE[number]
-        grid = (one["omega_m"].values, one["sigma_8"].values)
-        axis.contour(*grid, one.values.T, levels=heights, colors=color, linestyles=["dashed", "solid"])
-        axis.plot([], [], color=color, label=name)
-    axis.plot(*FIDUCIAL, "k+", markersize=9, label="truth")
-    axis.set(xlabel=r"$\Omega_m$", ylabel=r"$\sigma_8$")
-    axis.legend(fontsize="small")
+    shares = (0.68, 0.95)
+    levels = {row: [credible_regions.credible_level(one, share) for share in shares] for row, one in posteriors.items()}
+    contours(axis, posteriors, levels=levels, truth=FIDUCIAL)
 
 
 def choices_figure(by_choice: Mapping[str, Mapping[str, float]]) -> None:

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from numpy.typing import ArrayLike
 
-from wlbook.figures.style import PALETTE, curve_with_band
+from wlbook.figures.style import PALETTE, curve_with_band, ell_axis
 from wlbook.inference.figure_of_merit import Remaining, slope
 
 LABELS = ("figure of merit", r"precision of $S_8$")
@@ -24,18 +23,12 @@ _STYLE = {
 
 
 def spectra(power: Mapping[str, Float[np.ndarray, " bin"]], ell_edges: Sequence[float], *, trusted: float) -> Figure:
-    """Power spectra of degraded maps, the reference ("none") behind them.
-
-    Args:
-        power: degradation -> C_ell [sr].
-        ell_edges: of its bins.
-        trusted: multipole to which the simulation is trusted.
-    """
+    """Power spectra of degraded maps [sr], the reference ("none") behind them; a line where trust ends in ell."""
     figure, axis = plt.subplots()
     middle, reference = np.sqrt(np.multiply(ell_edges[1:], ell_edges[:-1])), power["none"]
     axis.loglog(middle, reference, color="0.75", linewidth=7, label="reference")
-    for number, (spec, values) in enumerate((spec, values) for spec, values in power.items() if spec != "none"):
-        kept = np.where(values > 1e-4 * reference, values, np.nan)
+    for number, spec in enumerate(spec for spec in power if spec != "none"):
+        kept = np.where(power[spec] > 1e-4 * reference, power[spec], np.nan)
         marker, line = "osD^vP*X"[number % 8], ("-", "--", "-.", ":")[number % 4]
         axis.loglog(middle, kept, marker=marker, linestyle=line, markersize=5, label=named(spec))
     axis.axvline(trusted, color="k", linestyle=":", linewidth=1)
@@ -54,30 +47,35 @@ def merits(
     Args:
         left: way -> degradation -> what is left.
         order: of the degradations, from above.
-        scatter: of the logarithm of each merit between two trainings of the reference.
+        scatter: of the logarithm of each merit between two trainings of the reference; shaded.
     """
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 1.6 + 0.5 * len(order)), sharey=True)
     for column, axis in enumerate(axes):
         axis.axvspan(np.exp(-scatter[column]), np.exp(scatter[column]), color="0.92")
         axis.axvline(1.0, color="0.4", linewidth=1)
-        for place, (way, cases) in enumerate(left.items()):
-            axis.errorbar([], [], label=way, capsize=2, **_STYLE[way])
-            for row, spec in enumerate(reversed(order)):
-                if spec in cases:
-                    height = row + 0.3 - 0.15 * place
-                    _point(axis, cases[spec], height, column, way)
-        axis.set(xlabel=f"{LABELS[column]}, relative to the reference", xlim=(0, min(axis.get_xlim()[1], 3)))
+        _ways(axis, column, left, order, 0.3, 0.15)
+        axis.set_xlim(0, min(axis.get_xlim()[1], 3))
     axes[0].set_yticks(range(len(order)), [named(spec) for spec in reversed(order)])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(left), fontsize="small")
     return figure
 
 
-def _point(axis: Axes, left: Remaining, height: float, column: int, way: str) -> None:
-    style = {"markersize": 4.5, "capsize": 2, **_STYLE[way]}
-    fill = "white" if column == 0 and left.limited else style["color"]
-    axis.errorbar(left.value[column], height, xerr=left.error[column], markerfacecolor=fill, **style)
-    axis.plot(left.networks[:, column], np.full(len(left.networks), height - 0.07), "|", color=style["color"], ms=4)
+def _ways(
+    axis: Axes, merit: int, left: Mapping[str, Mapping[str, Remaining]], order: Sequence[str], top: float, step: float
+) -> None:
+    """One merit in a row for each degradation: a point for each way, its networks as ticks below."""
+    for place, (way, cases) in enumerate(left.items()):
+        style = {"capsize": 2, **_STYLE[way]}
+        axis.errorbar([], [], label=way, **style)
+        for row, spec in enumerate(reversed(order)):
+            if spec in cases:
+                one, height = cases[spec], row + top - step * place
+                fill = "white" if merit == 0 and one.limited else style["color"]
+                axis.errorbar(one.value[merit], height, xerr=one.error[merit], ms=4.5, mfc=fill, **style)
+                networks = one.networks[:, merit]
+                axis.plot(networks, np.full(len(networks), height - 0.07), "|", color=style["color"], ms=4)
+    axis.set_xlabel(f"{LABELS[merit]}, relative to the reference")
 
 
 def below(one: Remaining) -> str:
@@ -106,15 +104,13 @@ def scales(
         curves: name -> cuts and what is left there, from the amortised network.
         checks: the same, from retrained networks.
         length: comoving wavelength of ell = 1 at the lenses [Mpc/h].
-        nonlinear: multipole where structures at the lenses become non-linear.
-        trusted: multipole to which the simulation is trusted.
+        nonlinear, trusted: ell where structures at the lenses become non-linear, and where trust in the maps ends.
     """
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), sharex=True)
     for row, label in enumerate(LABELS):
         left, right = axes[row]
         for number, (name, (cuts, found)) in enumerate(curves.items()):
-            values = np.array([one.value[row] for one in found])
-            errors = np.array([one.error[row] for one in found])
+            values, errors = np.transpose([(one.value[row], one.error[row]) for one in found])
             color = PALETTE[number]
             curve_with_band(left, cuts, values, errors, marker="osD"[number], ms=4, color=color, label=name)
             middle, change = slope(cuts, values.tolist())
@@ -123,9 +119,9 @@ def scales(
             right.errorbar(middle, sign * change, size, fmt=f"{'osD'[number]}-", ms=4, capsize=2, color=color)
             if name in checks:
                 at, seen = checks[name]
-                error = [one.error[row] for one in seen]
                 style = {"fmt": "o", "mfc": "white", "ms": 8, "color": color, "capsize": 3}
-                left.errorbar(at, [one.value[row] for one in seen], error, label=f"{name}, retrained", **style)
+                points = [one.value[row] for one in seen], [one.error[row] for one in seen]
+                left.errorbar(at, *points, label=f"{name}, retrained", **style)
         left.set_ylabel(f"{label}\nleft")
         right.set_ylabel("gained per e-fold")
         left.axhline(1, color="0.6", linewidth=1)
@@ -138,54 +134,28 @@ def scales(
     for axis in axes[0]:
         above = axis.secondary_xaxis("top", functions=(lambda ell: length / np.maximum(ell, 1e-3),) * 2)
         above.set_xlabel("wavelength at the lenses [Mpc/h]")
-        _plain(above.xaxis, (2, 5, 10, 20, 50))
+        ell_axis(above, (2, 5, 10, 20, 50))
     for axis in axes[1]:
         axis.set_xlabel(r"cut in $\ell$")
-        _plain(axis.xaxis, (100, 200, 500, 1000, 2000, 5000))
+        ell_axis(axis)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 
-def _plain(axis: Axis, ticks: Sequence[float]) -> None:
-    """Few ticks, as plain numbers, on a logarithmic axis."""
-    low, high = sorted(axis.get_view_interval())
-    shown = [tick for tick in ticks if low <= tick <= high]
-    axis.set_major_locator(FixedLocator(shown))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def heights(found: Mapping[str, Mapping[str, Remaining]], names: Mapping[str, str]) -> Figure:
-    """What low, middle and high kappa hold, alone and in pairs.
-
-    Args:
-        found: way -> degradation -> what is left.
-        names: degradation -> which heights it keeps.
-    """
+    """What low, middle and high kappa hold, alone and in pairs: `names` says which heights a degradation keeps."""
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.0), sharey=True)
     for column, axis in enumerate(axes):
-        for place, (way, cases) in enumerate(found.items()):
-            axis.errorbar([], [], label=way, capsize=2, **_STYLE[way])
-            for row, spec in enumerate(reversed(list(names))):
-                if spec in cases:
-                    _point(axis, cases[spec], row + 0.12 - 0.24 * place, column, way)
+        _ways(axis, column, found, list(names), 0.12, 0.24)
         axis.axvline(1, color="0.4", linewidth=1)
-        axis.set(xlabel=f"{LABELS[column]}, relative to the reference", xlim=(0, None))
+        axis.set_xlim(0, None)
     axes[0].set_yticks(range(len(names)), list(names.values())[::-1])
     axes[1].legend(fontsize="small")
     return figure
 
 
-def attribution(
-    ranges: Sequence[str],
-    shares: Mapping[str, tuple[Float[np.ndarray | Array, " k"], Float[np.ndarray | Array, " k"]]],
-) -> Figure:
-    """Several shares for each range of kappa, side by side.
-
-    Args:
-        ranges: names of the ranges.
-        shares: name -> share in each range, and its error.
-    """
+def attribution(ranges: Sequence[str], shares: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
+    """Several shares for each range of kappa, with their errors, side by side."""
     figure, axis = plt.subplots(figsize=(7.0, 3.4))
     place, width = np.arange(len(ranges)), 0.8 / len(shares)
     for number, (name, (values, errors)) in enumerate(shares.items()):

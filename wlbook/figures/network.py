@@ -8,15 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from wlbook.figures.style import COLORS, PALETTE, SIGNED_MAP
+from wlbook.figures.style import COLORS, PALETTE, SIGNED_MAP, panels
 
 
 def layers(rows: Sequence[Any], pixel: float) -> Figure:
     """A network drawn from its own layer table: one block a layer that changes the image, as tall as the image is wide.
 
-    Args:
-        rows: from `summary.table`.
-        pixel: pixel side of the input [arcmin].
+    `rows` are from `summary.table`; `pixel` is the side of one of the input [arcmin].
     """
     pixelwise = ("Affine", "BatchNorm", "ChannelsLast", "ReLU", "Scale")
     shown = [row for row in rows if row.depth == 0 and row.kind not in pixelwise]
@@ -27,9 +25,8 @@ def layers(rows: Sequence[Any], pixel: float) -> Figure:
     for row in shown:
         height = np.sqrt(row.shape[0] / tallest) if len(row.shape) == 3 else 0.12
         breadth = 0.5 + 0.12 * np.log2(row.shape[-1])
-        axis.bar(
-            left, height, breadth, bottom=-height / 2, align="edge", color=colors.get(row.kind, PALETTE[6]), alpha=0.8
-        )
+        color = colors.get(row.kind, PALETTE[6])
+        axis.bar(left, height, breadth, bottom=-height / 2, align="edge", color=color, alpha=0.8)
         shape = f"{row.shape[0]}² x {row.shape[-1]}" if len(row.shape) == 3 else str(row.shape[-1])
         field = f"\nsees {row.receptive_field * pixel:.0f}'" if row.receptive_field > 0 else "\nsees all"
         axis.text(left + breadth / 2, -0.56, shape + field, ha="center", va="top", fontsize=7.5)
@@ -41,33 +38,21 @@ def layers(rows: Sequence[Any], pixel: float) -> Figure:
     return figure
 
 
-def kernels(weights: ArrayLike, titles: Sequence[str], *, columns: int = 8) -> Figure:
+def kernels(weights: ArrayLike, titles: Sequence[str]) -> Figure:
     """Convolution kernels [y, x, kernel], each on a signed scale of its own."""
-    weights = np.asarray(weights)
-    number = weights.shape[-1]
-    rows = -(-number // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(7.6, 1.15 * rows), squeeze=False)
-    for index, axis in enumerate(axes.flat):
+    figure, axes = panels(len(titles), 8, height=1.15)
+    for axis, kernel, title in zip(axes.flat, np.moveaxis(np.asarray(weights), -1, 0), titles, strict=False):
+        largest = np.abs(kernel).max()
+        axis.imshow(kernel, cmap=SIGNED_MAP, vmin=-largest, vmax=largest)
+        axis.set_title(title, fontsize=8)
         axis.axis("off")
-        if index < number:
-            largest = np.abs(weights[..., index]).max()
-            axis.imshow(weights[..., index], cmap=SIGNED_MAP, vmin=-largest, vmax=largest)
-            axis.set_title(titles[index], fontsize=8)
     return figure
 
 
 def predicted_against_true(
     truth: ArrayLike, predicted: ArrayLike, labels: Sequence[str], *, groups: ArrayLike, hollow: ArrayLike
 ) -> Figure:
-    """Mean and scatter of predictions for each group of maps, with the diagonal.
-
-    Args:
-        truth: [map, parameter].
-        predicted: [map, parameter].
-        labels: of the parameters.
-        groups: which maps belong together [map].
-        hollow: groups drawn with open markers.
-    """
+    """Mean and scatter of predictions [map, parameter] for each group of maps, `hollow` ones open, beside the truth."""
     truth, predicted, groups = np.asarray(truth), np.asarray(predicted), np.asarray(groups)
     figure, axes = plt.subplots(1, len(labels), figsize=(7.6, 2.9))
     for column, axis in enumerate(np.atleast_1d(axes)):
@@ -77,21 +62,17 @@ def predicted_against_true(
         axis.plot(x, y, ".", color=PALETTE[5], markersize=2, alpha=0.25, rasterized=True)
         for group in np.unique(groups):
             mine = groups == group
-            face = "white" if group in np.asarray(hollow) else COLORS["network"]
-            axis.errorbar(
-                x[mine][0], y[mine].mean(), y[mine].std(), fmt="o", color=COLORS["network"], mfc=face, markersize=5
-            )
-        axis.set(xlabel=f"true {labels[column]}", ylim=(ends[0], ends[1]))
-        axis.set_ylabel(f"predicted {labels[column]}")
+            color = COLORS["network"]
+            face = "white" if group in np.asarray(hollow) else color
+            axis.errorbar(x[mine][0], y[mine].mean(), y[mine].std(), fmt="o", color=color, mfc=face, markersize=5)
+        axis.set(xlabel=f"true {labels[column]}", ylabel=f"predicted {labels[column]}", ylim=ends)
     return figure
 
 
 def losses(histories: Sequence[Mapping[str, np.ndarray]], *, window: int) -> Figure:
     """Loss at each step, its running mean, and the loss on held-out models as dots.
 
-    Args:
-        histories: `step` and `loss` of each network, and perhaps `held_out_step` and `held_out_loss`.
-        window: steps in a running mean.
+    Histories hold `step` and `loss`, and perhaps `held_out_step` and `held_out_loss`; `window` steps go into a mean.
     """
     figure, axis = plt.subplots(figsize=(6.4, 3.2))
     for number, one in enumerate(histories):
@@ -113,12 +94,7 @@ def bias(
 ) -> Figure:
     """Mean answer minus truth for each model, one panel for each calibration.
 
-    Args:
-        truth: of each model.
-        means: mean answers of each model, one entry a panel.
-        errors: of these means.
-        hollow: which models are drawn with open markers.
-        name: of the parameter.
+    `means` and `errors` hold an entry a panel; models that are `hollow` are drawn with open markers.
     """
     truth, hollow = np.asarray(truth), np.asarray(hollow)
     figure, axes = plt.subplots(1, len(means), figsize=(7.2, 3.0), sharey=True)
@@ -134,13 +110,9 @@ def bias(
 
 
 def responses(depths: ArrayLike, slopes: ArrayLike, scatters: ArrayLike, *, trained: float) -> Figure:
-    """Slope and scatter of a network's answers against the number of galaxies, each with an axis of its own.
+    """Slope of a network's mean answers, and scatter of a map about them, against the number of galaxies [arcmin^-2].
 
-    Args:
-        depths: source densities [arcmin^-2].
-        slopes: of the mean answer against the truth.
-        scatters: of a map about its model's mean.
-        trained: the density that the network was trained with.
+    Each has an axis of its own; a line marks the density that the network was `trained` with.
     """
     figure, axis = plt.subplots(figsize=(6.0, 3.0))
     axis.semilogx(depths, slopes, "o-", color=PALETTE[0])
@@ -157,11 +129,7 @@ def scores_and_edge(
 ) -> Figure:
     """R^2 of each network, and beside it mean answers that bend where a network has never been.
 
-    Args:
-        scores: R^2 by name.
-        truth: S8 of each model.
-        means: mean answer for each model of two networks by name; the second is drawn with open markers.
-        edge: the lowest S8 that the second network has not seen.
+    `means` are the answers of two networks for each model; the second (open markers) has seen no S8 from `edge` up.
     """
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), gridspec_kw={"wspace": 0.3})
     axes[0].plot(list(scores.values()), range(len(scores)), "o")
@@ -181,8 +149,7 @@ def receptive_fields(fields: ArrayLike, measured: ArrayLike, *, side: float, sca
     """How much of the sky a pixel can see behind each convolution, and how much of that it uses.
 
     Args:
-        fields: receptive fields [arcmin].
-        measured: sides of the squares that hold 90 % of the squared sensitivity [arcmin].
+        fields, measured: receptive fields, and sides of the squares with 90 % of the squared sensitivity [arcmin].
         side: of the map [deg].
         scale: length of an arcminute where the sources are lensed most [Mpc/h].
     """

@@ -30,10 +30,8 @@ def light_cone(
     """The path of light to scale in both directions: planes, boxes and the field; above it the lensing weight.
 
     Args:
-        cone: from `lens_planes.light_cone`.
         weight: from `lensing.efficiency`; drawn relative to the largest of each bin.
-        box: side of the box [Mpc/h].
-        side: of a map [deg].
+        box, side: of the box [Mpc/h], of a map [deg].
         far: comoving distance of the farthest source [Mpc/h].
     """
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.2), sharex=True, height_ratios=[1, 1.1])
@@ -60,16 +58,12 @@ def plane_and_map(
 
     Args:
         surface: density contrast integrated through the plane [Mpc/h].
-        kappa: map.
-        box: side of the plane [Mpc/h].
-        side: of the map [deg].
+        box, side: of the plane [Mpc/h], of the map [deg].
         width: of the map's field at the plane [Mpc/h]. It is drawn in the plane's middle; rays shift it at random.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.9))
-    for axis, image, extent, label in (
-        (left, surface, box, r"$\int \delta \, \mathrm{d}\chi$ [Mpc/h]"),
-        (right, kappa, side, r"$\kappa$"),
-    ):
+    integral = r"$\int \delta \, \mathrm{d}\chi$ [Mpc/h]"
+    for axis, image, extent, label in ((left, surface, box, integral), (right, kappa, side, r"$\kappa$")):
         low, high = np.percentile(np.asarray(image), [1, 99.5])
         shown = field(axis, image, extent, cmap=KAPPA_MAP, vmin=low, vmax=high)
         figure.colorbar(shown, ax=axis, location="bottom", shrink=0.8, label=label)
@@ -89,16 +83,7 @@ def spectrum_against_theory(
     *,
     trusted_ell: float,
 ) -> Figure:
-    """A power spectrum with theory; below it the ratio of every box to theory, and the mean of those.
-
-    Args:
-        ell: where the spectra are drawn.
-        maps: C_ell of maps and its error [sr].
-        theory: C_ell [sr].
-        ratios: of maps to theory for every box.
-        ratio: their mean, and its error.
-        trusted_ell: to be marked.
-    """
+    """A power spectrum [sr] with theory; below it the ratio of every box to theory, and the mean of those, `ratio`."""
     scale = ell * (ell + 1) / (2 * np.pi)
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 5), sharex=True, height_ratios=[1.3, 1])
     top.errorbar(ell, scale * maps[0], scale * maps[1], fmt="o", label="maps")
@@ -114,21 +99,15 @@ def spectrum_against_theory(
     return figure
 
 
-def ladder(
-    ell: Curve, ratios: Mapping[str, Curve], *, trusted_ell: float, means: Mapping[str, WithError] | None = None
-) -> Figure:
-    """Ratios of power spectra to that of the book's own setting, by what was changed.
+def ladder(ell: Curve, ratios: Mapping[str, Curve], *, trusted_ell: float, means: Mapping[str, WithError]) -> Figure:
+    """Ratios of power spectra to that of the book's own setting, by what was changed in one box.
 
-    Args:
-        ell: where the ratios are drawn.
-        ratios: of one box to itself.
-        trusted_ell: to be marked.
-        means: ratios of means over several boxes, with errors; drawn in black.
+    `means` are ratios of means over several boxes; drawn in black.
     """
     figure, axis = plt.subplots(figsize=(6.4, 3.6))
     for name, ratio in ratios.items():
         axis.plot(ell, ratio, marker=".", label=name)
-    for name, (mean, error) in (means or {}).items():
+    for name, (mean, error) in means.items():
         axis.errorbar(ell, mean, error, fmt="k.-", label=name)
     axis.axhspan(0.95, 1.05, color=PALETTE[2], alpha=0.15, linewidth=0)
     _in_ell(axis, trusted_ell)

@@ -1,16 +1,15 @@
 """Figures of the chapter on statistics: what each one sees in a map, and many statistics on one axis."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from scipy import ndimage
+from scipy.stats import norm
 
-from wlbook.figures.style import KAPPA_MAP, PALETTE, SIGNED_MAP, field, panels, signed_field
+from wlbook.figures.style import KAPPA_MAP, PALETTE, SIGNED_MAP, field, in_degrees, panels, signed_field
 
 Image = Float[np.ndarray | Array, "y x"]
 ByName = Mapping[str, np.ndarray]
@@ -20,21 +19,17 @@ SHORT = {"power spectrum": "spectrum", "starlet peaks": "starlet\npeaks", "starl
 
 def _fields(titles: Sequence[str], height: float) -> tuple[Figure, np.ndarray]:
     figure, axes = panels(len(titles), len(titles), height=height)
+    in_degrees(axes)
     for axis, title in zip(axes[0], titles, strict=True):
-        axis.set(title=title, xlabel="x [deg]", aspect="equal")
-    axes[0, 0].set_ylabel("y [deg]")
+        axis.set(title=title, aspect="equal")
     return figure, axes[0]
 
 
 def heights(image: Image, waves: Image, *, sigma: float, side: float, titles: Sequence[str]) -> Figure:
     """A map as spectrum, peaks and Minkowski functionals see it: waves, circles on peaks, parts above thresholds.
 
-    Args:
-        image: map.
-        waves: what one bin of the spectrum keeps of it.
-        sigma: standard deviation that heights are measured in; peaks and minima beyond one are marked.
-        side: of the map [deg].
-        titles: of the three panels.
+    `waves` are what one bin of the spectrum keeps of the map, and `side` is the map's [deg]. Heights are measured in
+    `sigma`; peaks and minima beyond one are marked.
     """
     image = np.asarray(image)
     figure, axes = _fields(titles, height=3.0)
@@ -53,13 +48,9 @@ def heights(image: Image, waves: Image, *, sigma: float, side: float, titles: Se
 
 
 def scales(details: Float[np.ndarray, "scale y x"], units: Sequence[float], *, side: float, pixel: float) -> Figure:
-    """Starlet coefficients of a map, each scale in its own units.
+    """Starlet coefficients of a map, the smooth rest last, each scale in its own units.
 
-    Args:
-        details: coefficients, the smooth rest last.
-        units: what each scale is divided by.
-        side: of the map [deg].
-        pixel: side of a pixel [arcmin].
+    `side` is that of the map [deg], `pixel` that of a pixel [arcmin].
     """
     last = len(details) - 1
     titles = [f"{2 ** (j + 1) * pixel:.0f} arcmin" if j < last else "the rest" for j in range(last + 1)]
@@ -74,22 +65,14 @@ def beyond(image: Image, large: Image, small: Image, *, sigma: float, side: floa
     """A map as histogram and moments, scattering, and bispectrum see it.
 
     Left the share of pixels at each height beside a Gaussian; in the middle how strong small waves are from place to
-    place; right the same as contours over the large waves.
-
-    Args:
-        image: map.
-        large: its large waves.
-        small: its small waves.
-        sigma: standard deviation that heights are measured in.
-        side: of the map [deg].
+    place; right the same as contours over the large waves. Heights are measured in `sigma`; `side` is the map's [deg].
     """
     strength = np.sqrt(ndimage.gaussian_filter(np.asarray(small) ** 2, np.shape(small)[-1] / 32, mode="wrap"))
     figure, axes = plt.subplots(1, 3, figsize=(7.6, 2.9))
     values, extent = np.asarray(image).ravel() / sigma, (0.0, side, 0.0, side)
     axes[0].hist(values, bins=np.arange(-4, 5.6, 0.4), density=True, color=PALETTE[5])
     x = np.linspace(-4, 5.5, 100)
-    spread = values.std()
-    axes[0].plot(x, np.exp(-(((x - values.mean()) / spread) ** 2) / 2) / spread / math.sqrt(2 * math.pi), "k--")
+    axes[0].plot(x, norm.pdf(x, values.mean(), values.std()), "k--")
     axes[0].set(title="heights", xlabel=r"$\kappa/\sigma$", ylabel="share of pixels", yscale="log", ylim=(1e-4, 1))
     field(axes[1], strength, side, cmap=KAPPA_MAP)
     axes[1].set(title="strength of small waves", xlabel="x [deg]", ylabel="y [deg]")
@@ -100,12 +83,7 @@ def beyond(image: Image, large: Image, small: Image, *, sigma: float, side: floa
 
 
 def small_panels(curves: Mapping[str, Mapping[str, np.ndarray]], *, ylabel: str) -> Figure:
-    """One small panel for each statistic, a line over its bins for each label.
-
-    Args:
-        curves: by statistic, then by label.
-        ylabel: what is drawn.
-    """
+    """One small panel for each statistic, a line over its bins for each label."""
     figure, axes = panels(len(curves), 5, height=2.1, more=0.4)
     for axis, (name, lines) in zip(axes.flat, curves.items(), strict=False):
         for (label, values), style in zip(lines.items(), ("-o", "-s", "-^", "-v"), strict=False):
@@ -155,8 +133,7 @@ def bins_side_by_side(lines: Mapping[str, ByName], *, ylabel: str) -> Figure:
     ticks = [-30, -10, -3, -1, 0, 1, 3, 10, 30]
     most = 1.3 * max(np.abs(values).max() for vectors in lines.values() for values in vectors.values())
     axis.set_yticks(ticks, [str(tick) for tick in ticks])
-    axis.set_ylim(-max(most, 1), max(most, 1))
-    axis.set_ylabel(ylabel)
+    axis.set(ylim=(-max(most, 1), max(most, 1)), ylabel=ylabel)
     axis.legend(fontsize="small", ncols=len(lines), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
@@ -164,9 +141,7 @@ def bins_side_by_side(lines: Mapping[str, ByName], *, ylabel: str) -> Figure:
 def against_settings(rows: Mapping[str, Mapping[float, Mapping[str, float]]], *, ylabel: str) -> Figure:
     """How numbers of each statistic change with noise and smoothing: a panel for each setting, a line a statistic.
 
-    Args:
-        rows: by the label of the setting, then by its value (infinite: no noise), the number of each statistic.
-        ylabel: what is drawn.
+    `rows` go by the label of the setting, then by its value (infinite: no noise), then by statistic.
     """
     figure, axes = plt.subplots(1, len(rows), figsize=(7.6, 3.8), sharey=True)
     markers = "os^vD<>Pp*"
@@ -178,10 +153,9 @@ def against_settings(rows: Mapping[str, Mapping[float, Mapping[str, float]]], *,
             axis.plot(places, line, linestyle="-" if number < 8 else "--", label=name, **style)
         axis.set_xticks(places, [f"{x:.2g}" if np.isfinite(x) else "no noise" for x in found])
         axis.set_xlabel(label)
-    axes[0].set_ylabel(ylabel)
-    axes[0].set_yscale("log")
+    axes[0].set(ylabel=ylabel, yscale="log")
     for which in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
-        which(FuncFormatter(lambda value, _: f"{value:.2g}"))
+        which(lambda value, _: f"{value:.2g}")
     axes[-1].legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -192,13 +166,9 @@ def noise_and_smoothing(
     heights: Float[np.ndarray, " height"],
     counts: Mapping[str, Float[np.ndarray, " height"]],
 ) -> Figure:
-    """Power spectra at several source densities, and peak counts at several smoothing lengths.
+    """Power spectra [sr] at several source densities [arcmin^-2], and peaks in a map at several smoothings [arcmin].
 
-    Args:
-        ell: of the spectra.
-        spectra: C_ell [sr], by source density [arcmin^-2].
-        heights: lower edges of the bins of peaks [standard deviations].
-        counts: of peaks in a map, by smoothing length [arcmin].
+    `heights` are the lower edges of the bins of peaks [standard deviations].
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
     for label, spectrum in spectra.items():

@@ -5,11 +5,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
@@ -50,58 +51,44 @@ def map_panels(
     titles: Sequence[str],
     *,
     side: float,
-    label: str = r"$\kappa$",
     columns: int = 3,
-    cmap: str = KAPPA_MAP,
     below: Sequence[str] | None = None,
 ) -> Figure:
-    """Maps beside each other on one colour scale, from the 1st to the 99.5th percentile of them all.
-
-    Args:
-        images: maps [y, x], all of one field size.
-        titles: one for each map.
-        side: side of the field [deg].
-        label: what the colour means, with its unit.
-        columns: panels in a row.
-        cmap: matplotlib colour map; a diverging one gets a scale symmetric about zero.
-        below: a line below each map.
-    """
+    """Maps [y, x] of one `side` [deg] on one colour scale, from their 1st to 99.5th percentile; a line `below` each."""
     stack = [np.asarray(image) for image in images]
     low, high = np.percentile(np.concatenate([image.ravel() for image in stack]), [1, 99.5])
-    if cmap == SIGNED_MAP:
-        low, high = -max(-low, high), max(-low, high)
     columns = min(columns, len(stack))
     figure, axes = panels(len(stack), columns, height=7.6 / columns, more=0.9, sharex=True)
     for index, (axis, image, title) in enumerate(zip(axes.flat, stack, titles, strict=False)):
-        shown = field(axis, image, side, cmap=cmap, vmin=low, vmax=high)
+        shown = field(axis, image, side, cmap=KAPPA_MAP, vmin=low, vmax=high)
         axis.set_title(title, fontsize="medium")
-        if below is not None:
-            axis.set_xlabel(below[index])
-        elif index + columns >= len(stack):
-            axis.set_xlabel("x [deg]")
+        lowest = index + columns >= len(stack)
+        axis.set_xlabel(below[index] if below else "x [deg]" * lowest)
     for axis in axes[:, 0]:
         axis.set_ylabel("y [deg]")
-    figure.colorbar(shown, ax=axes, location="bottom", shrink=0.5, aspect=40, label=label)
+    figure.colorbar(shown, ax=axes, location="bottom", shrink=0.5, aspect=40, label=r"$\kappa$")
     return figure
 
 
 def panels(number: int, columns: int, *, height: float, more: float = 0.0, **shared: Any) -> tuple[Figure, np.ndarray]:
     """A figure of the page's width with panels [row, column], those that are not needed hidden.
 
-    Args:
-        number: of panels.
-        columns: panels in a row.
-        height: of a row [inch].
-        more: height beside the rows [inch].
-        shared: of `plt.subplots`.
+    A row has `height`, and all of them `more` beside [inch]; `shared` is of `plt.subplots`.
     """
     rows = -(-number // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(7.6, height * rows + more), squeeze=False, sharey=True, **shared
-    )
+    size = (7.6, height * rows + more)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=True, **shared)
     for axis in axes.flat[number:]:
         axis.set_visible(False)
     return figure, axes
+
+
+def in_degrees(axes: np.ndarray) -> None:
+    """Label panels [row, column] with maps: x below the last row, y beside the first column."""
+    for axis in axes[-1]:
+        axis.set_xlabel("x [deg]")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("y [deg]")
 
 
 def field(axis: Axes, image: ArrayLike, side: float, **style: Any) -> AxesImage:
@@ -119,7 +106,7 @@ def ell_axis(axis: Any, ticks: Sequence[float] = (100, 200, 500, 1000, 2000, 500
     """Few ticks, as plain numbers, on a logarithmic x axis whose limits are set: those of `ticks` that lie on it."""
     low, high = sorted(axis.xaxis.get_view_interval())
     axis.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
@@ -132,30 +119,24 @@ def curve_with_band(axis: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike,
 
 def contours(
     axis: Axes,
-    densities: Mapping[str, ArrayLike],
-    axes: tuple[ArrayLike, ArrayLike],
+    densities: Mapping[str, xr.DataArray],
     *,
     levels: Mapping[str, Sequence[float]],
-    truth: tuple[float, float] | None = None,
+    truth: tuple[float, float],
 ) -> None:
-    """Credible regions in the plane of Omega_m and sigma_8, one colour for each name.
+    """Credible regions in the plane of Omega_m and sigma_8, one colour for each name, and the truth.
 
     Args:
-        axis: where to draw.
-        densities: posterior densities [omega_m, sigma_8] by name.
-        axes: the grid's omega_m and sigma_8.
-        levels: for each name the density heights that bound the regions, from high to low.
-        truth: the point to mark.
+        densities: [omega_m, sigma_8] by name, each on a grid of its own.
+        levels: for each name the density heights that bound the regions.
     """
     styles = ("solid", "dashed", "dotted")
     for number, (name, density) in enumerate(densities.items()):
         color = COLORS.get(name, PALETTE[number % len(PALETTE)])
         heights = sorted(levels[name])
         lines = {"levels": heights, "colors": color, "linestyles": styles[: len(heights)][::-1]}
-        axis.contour(*axes, np.asarray(density).T, **lines)
+        axis.contour(density["omega_m"].values, density["sigma_8"].values, density.values.T, **lines)
         axis.plot([], [], color=color, label=name)
-    if truth is not None:
-        axis.plot(*truth, "k+", markersize=9, label="truth")
-    axis.set_xlabel(r"$\Omega_m$")
-    axis.set_ylabel(r"$\sigma_8$")
+    axis.plot(*truth, "k+", markersize=9, label="truth")
+    axis.set(xlabel=r"$\Omega_m$", ylabel=r"$\sigma_8$")
     axis.legend(fontsize="small")

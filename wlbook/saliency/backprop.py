@@ -13,18 +13,12 @@ from wlbook.saliency.gradients import gradient
 
 
 def guided_backprop(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
-    """The gradient, with negative signals stopped at every ReLU on the way back (Springenberg et al. 2015).
-
-    Arguments as in `gradient`; the model must hold a ReLU.
-    """
+    """The gradient, with negative signals stopped at every ReLU on the way back (Springenberg et al. 2015)."""
     return gradient(_with_relu(model, _guided_relu), kappa, output)
 
 
 def deconvnet(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
-    """The gradient, with each ReLU's backward step replaced by a ReLU of the signal (Zeiler & Fergus 2014).
-
-    Arguments as in `guided_backprop`.
-    """
+    """The gradient, with each ReLU's backward step replaced by a ReLU of the signal (Zeiler & Fergus 2014)."""
     return gradient(_with_relu(model, _deconvnet_relu), kappa, output)
 
 

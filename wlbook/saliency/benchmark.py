@@ -1,7 +1,6 @@
 """All methods side by side, and each of them before all lie detectors."""
 
 import dataclasses
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from wlbook.common.compiling import filter_compiled
 from wlbook.common.threads import two_at_a_time
 from wlbook.saliency import gradients, sanity
 from wlbook.saliency.backprop import deconvnet, guided_backprop
-from wlbook.saliency.explain import Output, answers, direction, over_maps
+from wlbook.saliency.explain import Maps, Output, Stack, answers, direction, over_maps
 from wlbook.saliency.findings import Finding
 from wlbook.saliency.perturbation import deletion, insertion, occlusion
 from wlbook.saliency.relevance import deep_taylor, lrp
@@ -33,17 +32,12 @@ class Method:
     # Options of the same method for a linear model of 8 x 8 pixels; None: a question without sense.
     on_linear: Mapping[str, Any] | None = dataclasses.field(default_factory=dict)
 
-    def __call__(
-        self, model: Any, kappa: Float[Array | np.ndarray, "map bin y x"], output: Output, *, key: Key[Array, ""]
-    ) -> Float[np.ndarray, "map bin y x"]:
+    def __call__(self, model: Any, kappa: Maps, output: Output, *, key: Key[Array, ""]) -> Stack:
         """The attribution of every map; `key` is for methods that draw numbers."""
-        drawn = key if "key" in inspect.signature(self.function).parameters else None
-        return over_maps(self.function, model, kappa, output, key=drawn, **self.options)
+        return over_maps(self.function, model, kappa, output, key=key, **self.options)
 
 
-def suite(
-    *, sigma: float, others: Float[np.ndarray, "other bin y x"], steps: int = 32, square: int = 4
-) -> tuple[Method, ...]:
+def suite(*, sigma: float, others: Stack, steps: int = 32, square: int = 4) -> tuple[Method, ...]:
     """Every method with one number for each pixel.
 
     Args:
@@ -71,9 +65,7 @@ def suite(
     )
 
 
-def shortfall(
-    method: Method, saliency: Float[np.ndarray, "map bin y x"], model: Any, kappa: np.ndarray, output: Output
-) -> float:
+def shortfall(method: Method, saliency: Stack, model: Any, kappa: Stack, output: Output) -> float:
     """How far an attribution's sums are from what they must be, relative, over maps; NaN if nothing is promised."""
     if not method.sums_to:
         return math.nan
@@ -89,13 +81,13 @@ def shortfall(
 def examine(
     method: Method,
     model: Any,
-    kappa: Float[np.ndarray, "map bin y x"],
+    kappa: Stack,
     output: Output,
     *,
     depths: tuple[int, ...],
     learnt: tuple[Any, Any],
     shuffled: Any,
-    small: Float[np.ndarray, "map bin y x"],
+    small: Stack,
     key: Key[Array, ""],
 ) -> tuple[list[Finding], Float[np.ndarray, "depth map"]]:
     """One method before all lie detectors.
@@ -111,10 +103,8 @@ def examine(
     - insertion: distance left when the most relevant pixels alone are shown, over that of random pixels: must be < 1.
 
     Args:
-        method: with its options; `on_linear` for the linear model, `baselines` are made to fit smaller maps.
-        model: the network to explain.
-        kappa: maps as it is shown them.
-        output: index of an output, or a direction `[output]`.
+        method: its `baselines`, if it has any, are replaced by `small` ones for the small networks.
+        model, kappa, output: the network, maps as it is shown them, and what to explain of its answers.
         depths: how many of the last layers to draw anew: the first entry is the top, the last all of them.
         learnt: two small networks that differ in their seed.
         shuffled: a small network that was trained on shuffled labels.
@@ -136,12 +126,10 @@ def examine(
         method = dataclasses.replace(method, options={**method.options, "baselines": small[::-1]})
     one, two, none = (np.abs(method(each, small, output, key=own)) for each in (*learnt, shuffled))
     labels, seeds = (float(sanity.rank_correlation(one, other).mean()) for other in (none, two))
-    moved = {}
-    for name, curve in (("deletion", deletion), ("insertion", insertion)):
-        by_method, by_chance = (
-            curve(model, kappa, before, output, **chosen).mean() for chosen in ({}, {"order": "random", "key": order})
-        )
-        moved[name] = float(by_method / by_chance)
+    moved = []
+    for curve in (deletion, insertion):
+        by_method, by_chance = (curve(model, kappa, before, output, key=each).mean() for each in (None, order))
+        moved.append(float(by_method / by_chance))
     on_line = math.nan
     if method.on_linear is not None:
         on_line = min(sanity.linear_answer(method.function, key=linear, **method.on_linear).values())
@@ -152,8 +140,8 @@ def examine(
         Finding(method.name, "all layers", float(fall[-1].mean()), high=0.5),
         Finding(method.name, "labels", labels, high=0.5),
         Finding(method.name, "another seed", seeds, low=labels),
-        Finding(method.name, "deletion", moved["deletion"], low=1.0),
-        Finding(method.name, "insertion", moved["insertion"], high=1.0),
+        Finding(method.name, "deletion", moved[0], low=1.0),
+        Finding(method.name, "insertion", moved[1], high=1.0),
     ], fall
 
 
@@ -163,42 +151,19 @@ def _explained(model: Any, kappa: Any, direction: Array) -> Array:
 
 
 def attributions(
-    methods: Sequence[Method],
-    model: Any,
-    kappa: Float[np.ndarray, "map bin y x"],
-    output: Output,
-    *,
-    key: Key[Array, ""],
-) -> dict[str, Float[np.ndarray, "map bin y x"]]:
-    """Every method's attribution of the same maps, by the method's name; two methods at a time.
-
-    Args:
-        methods: from `suite`.
-        model: the network to explain.
-        kappa: maps as it is shown them.
-        output: index of an output, or a direction `[output]`.
-        key: of all random numbers.
-    """
+    methods: Sequence[Method], model: Any, kappa: Stack, output: Output, *, key: Key[Array, ""]
+) -> dict[str, Stack]:
+    """Every method's attribution of the same maps, by the method's name; two methods at a time."""
     each = two_at_a_time(lambda method: method(model, kappa, output, key=key), methods)
     return {method.name: found for method, found in zip(methods, each, strict=True)}
 
 
 def examine_all(
-    methods: Sequence[Method],
-    model: Any,
-    kappa: Float[np.ndarray, "map bin y x"],
-    output: Output,
-    **options: Any,
+    methods: Sequence[Method], model: Any, kappa: Stack, output: Output, **options: Any
 ) -> tuple[list[Finding], dict[str, Float[np.ndarray, "depth map"]]]:
-    """Every method before all lie detectors, as in `examine`; two methods at a time.
+    """All findings, and each method's cascade by its name; two methods at a time.
 
-    Args:
-        methods: from `suite`.
-        model, kappa, output: as in `examine`.
-        options: `depths`, `learnt`, `shuffled`, `small` and `key` of `examine`.
-
-    Returns:
-        All findings, and each method's cascade by its name.
+    `options` are `depths`, `learnt`, `shuffled`, `small` and `key` of `examine`.
     """
     each = list(two_at_a_time(lambda method: examine(method, model, kappa, output, **options), methods))
     falls = {method.name: fall for method, (_, fall) in zip(methods, each, strict=True)}

@@ -1,5 +1,6 @@
 """What is asked of a model, checked before any work: which output, of which map; and the same of many maps."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ Model = Callable[[Any], Any]
 Output = int | Sequence[float] | np.ndarray | Array
 Maps = Float[Array | np.ndarray, "..."]  # [map, bin, y, x]; the shape is checked with a message of ours
 Map = Maps  # one of them [bin, y, x]
+Stack = Float[np.ndarray, "map bin y x"]  # many maps, or an attribution of each
 
 AT_ONCE = 64  # evaluations of a network in one batch: what a processor's caches can hold
 _UNROLLED = 1024  # evaluations that are compiled side by side; beyond that they follow each other in a loop
@@ -38,13 +40,12 @@ def evaluating(count: Callable[..., int]) -> Callable[[Callable], Callable]:
     return note
 
 
-def towards(parameter: str, *, omega_m: float = FIDUCIAL[0], sigma_8: float = FIDUCIAL[1]) -> Float[np.ndarray, "2"]:
+def towards(parameter: str) -> Float[np.ndarray, "2"]:
     """The direction in (omega_m, sigma_8) whose component is the change of a parameter.
 
-    Args:
-        parameter: "omega_m", "sigma_8" or "s_8" = sigma_8 sqrt(omega_m / 0.3), to first order.
-        omega_m, sigma_8: where S8 is expanded.
+    It is "omega_m", "sigma_8" or "s_8" = sigma_8 sqrt(omega_m / 0.3), to first order around the fiducial cosmology.
     """
+    omega_m, sigma_8 = FIDUCIAL
     known = {
         "omega_m": (1.0, 0.0),
         "sigma_8": (0.0, 1.0),
@@ -92,8 +93,8 @@ def start_of(kappa: Array, baseline: Map | None) -> Array:
     return jnp.asarray(baseline)
 
 
-def many(kappa: Maps, model: Model, output: Output) -> tuple[np.ndarray, Array]:
-    """Maps [map, bin, y, x] and the direction in the space of outputs, both checked."""
+def many(kappa: Maps, model: Model, output: Output) -> tuple[Stack, Array]:
+    """Maps, and the direction in the space of outputs, both checked."""
     maps = np.asarray(kappa, np.float32)
     if maps.ndim != 4 or len(maps) == 0:
         raise ValueError(f"kappa has shape {maps.shape}: must be [map, bin, y, x] with at least one map")
@@ -117,17 +118,15 @@ def over_maps(
     key: Key[Array, ""] | None = None,
     each: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Float[np.ndarray, "map bin y x"]:
+) -> Stack:
     """One method for many maps, compiled once.
 
     Args:
         method: a function of this package, or any other of the same form.
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: maps [map, bin, y, x].
-        output: index of an output, or a direction `[output]`.
+        model, kappa, output: of the method, but with many maps.
         batch: maps at a time; by default as many as keep 64 evaluations of the model together. Results do not depend
             on it.
-        key: for methods that draw numbers; map i gets `fold_in(key, i)`.
+        key: for methods that draw numbers, left out for others; map i gets `fold_in(key, i)`.
         each: arguments of the method that differ from map to map, [map, ...].
         options: arguments of the method that are the same for all maps.
     """
@@ -140,9 +139,9 @@ def over_maps(
         count = _EVALUATIONS.get(method, lambda shape, **_: 1)(maps.shape[1:], **options)
         batch = max(1, AT_ONCE // max(1, count))
     checks.at_least("batch", batch, 1)
+    key = key if "key" in inspect.signature(method).parameters else None
     running, done = [], []
-    name = getattr(method, "__name__", "saliency")
-    for rows, _ in progress(batching.equal(len(maps), batch), name, unit="batch"):
+    for rows, _ in progress(batching.equal(len(maps), batch), getattr(method, "__name__", "saliency"), unit="batch"):
         own = {name: values[rows] for name, values in each.items()}
         running.append(_batch(method, model, maps[rows], chosen, rows, key, own, options))
         if len(running) > 1:  # the next batch is on its way while this one is waited for

@@ -13,21 +13,12 @@ from wlbook.saliency.explain import Map, Model, Output, evaluating, scalar, star
 
 
 def gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
-    """d output / d kappa: how the output answers to a small change of each pixel (Simonyan et al. 2014).
-
-    Args:
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: one map.
-        output: index of an output, or a direction `[output]`.
-    """
+    """d output / d kappa: how the output answers to a small change of each pixel (Simonyan et al. 2014)."""
     return jax.grad(scalar(model, kappa, output))(jnp.asarray(kappa))
 
 
 def input_x_gradient(model: Model, kappa: Map, output: Output) -> Float[Array, "bin y x"]:
-    """kappa x d output / d kappa: to first order, what each pixel contributes (Shrikumar et al. 2017).
-
-    Arguments as in `gradient`.
-    """
+    """kappa x d output / d kappa: to first order, what each pixel contributes (Shrikumar et al. 2017)."""
     return jnp.asarray(kappa) * gradient(model, kappa, output)
 
 
@@ -37,12 +28,7 @@ def integrated_gradients(
 ) -> Float[Array, "bin y x"]:
     """(kappa - baseline) x mean gradient on the straight line between them (Sundararajan et al. 2017).
 
-    The sum over pixels is output(kappa) - output(baseline), up to the error of the midpoint rule.
-
-    Args:
-        model, kappa, output: as in `gradient`.
-        baseline: where the line starts; kappa = 0, the mean of the universe, by default.
-        steps: points on the line, >= 1.
+    The sum over pixels is output(kappa) - output(baseline), up to the error of the midpoint rule on `steps` points.
     """
     checks.at_least("steps", steps, 1)
     number = scalar(model, kappa, output)
@@ -65,15 +51,9 @@ def expected_gradients(
 ) -> Float[Array, "bin y x"]:
     """Integrated gradients from a set of maps instead of one baseline (Erion et al. 2021).
 
-    Each sample takes one baseline and one point of the line to it: point k is drawn from the k-th part of the line,
-    so that few samples are enough. The sum over pixels is output(kappa) less the mean output of the baselines, up to
-    the error of the sampling.
-
-    Args:
-        model, kappa, output: as in `gradient`.
-        baselines: maps [baseline, bin, y, x] that stand for "any other map"; they are used equally often.
-        samples: points in all, >= 1.
-        key: of the points, and of who is drawn.
+    Baselines [baseline, bin, y, x] stand for "any other map", and are used equally often. Each sample takes one of them
+    and one point of the line to it: point k is drawn from the k-th part of the line, so that few samples are enough.
+    The sum over pixels is output(kappa) less the mean output of the baselines, up to the error of the sampling.
     """
     checks.at_least("samples", samples, 1)
     if np.ndim(baselines) != 4 or np.shape(baselines)[1:] != np.shape(kappa) or not len(baselines):
@@ -85,25 +65,15 @@ def expected_gradients(
     drawn = jnp.concatenate([jax.random.permutation(k, len(baselines)) for k in jax.random.split(order, whole)])
     points = (jnp.arange(samples) + jax.random.uniform(place, (samples,))) / samples
     starts = jnp.asarray(baselines)[drawn[:samples]]
-
-    def sample(start: Array, point: Array) -> Array:
-        return (kappa - start) * jax.grad(number)(start + point * (kappa - start))
-
-    return jax.vmap(sample)(starts, points).mean(axis=0)
+    rise = jax.vmap(lambda start, point: (kappa - start) * jax.grad(number)(start + point * (kappa - start)))
+    return rise(starts, points).mean(axis=0)
 
 
 @evaluating(lambda shape, samples=32, **_: samples)
 def smoothgrad(
     model: Model, kappa: Map, output: Output, *, sigma: float, samples: int = 32, key: Key[Array, ""]
 ) -> Float[Array, "bin y x"]:
-    """The mean gradient over maps with white noise added (Smilkov et al. 2017).
-
-    Args:
-        model, kappa, output: as in `gradient`.
-        sigma: standard deviation of the noise, in units of kappa, >= 0.
-        samples: noisy copies, >= 1.
-        key: of the noise.
-    """
+    """The mean gradient over maps with white noise of `sigma` [units of kappa] added (Smilkov et al. 2017)."""
     return _noisy_gradients(model, kappa, output, sigma, samples, key).mean(axis=0)
 
 
@@ -111,10 +81,7 @@ def smoothgrad(
 def vargrad(
     model: Model, kappa: Map, output: Output, *, sigma: float, samples: int = 32, key: Key[Array, ""]
 ) -> Float[Array, "bin y x"]:
-    """The variance of the gradient over maps with white noise added (Adebayo et al. 2018).
-
-    Arguments as in `smoothgrad`.
-    """
+    """The variance of the gradient over maps with white noise added (Adebayo et al. 2018)."""
     return _noisy_gradients(model, kappa, output, sigma, samples, key).var(axis=0)
 
 

@@ -5,6 +5,7 @@ are asked about many squares at once, far enough apart, and what each square cha
 images are those that one square after the other gives, for a fraction of the work.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +28,6 @@ def covered(
 
     Args:
         model: any callable of a map; only the layers of a `Network` are looked into.
-        kappa: one map.
         start: what a covered pixel becomes.
         size: side of the squares, which divides the map's sides [pixels].
 
@@ -68,15 +68,13 @@ def _stages(layers: Sequence[Any]) -> list[list[Any]]:
     """
     stages: list[list[Any]] = [[]]
     smaller = False
-    for layer in layers:
-        if not _sees_its_neighbourhood(layer):
-            return stages[:-1]  # the last group has no end
+    for layer in itertools.takewhile(_sees_its_neighbourhood, layers):
         if smaller and isinstance(layer, nn.Convolution | nn.Residual):
             stages.append([])
             smaller = False
         stages[-1].append(layer)
         smaller |= isinstance(layer, nn.AveragePool) or (isinstance(layer, nn.Convolution) and layer.stride > 1)
-    return stages[:-1]
+    return stages[:-1]  # the last group has no end
 
 
 def _sees_its_neighbourhood(layer: Any) -> bool:

@@ -12,8 +12,6 @@ from wlbook.common import checks
 from wlbook.saliency.explain import Map, Maps, Model, Output, answers, direction, each_of, evaluating, many, start_of
 from wlbook.saliency.occluded import covered
 
-SHARES = (0.01, 0.03, 0.1, 0.3)  # of the pixels, in the order of a saliency
-
 
 @evaluating(lambda shape, size=4, **_: (shape[1] // max(1, size)) * (shape[2] // max(1, size)))
 def occlusion(
@@ -21,13 +19,9 @@ def occlusion(
 ) -> Float[Array, "bin y x"]:
     """How much the output falls when a square is covered, shared evenly by the square's pixels.
 
-    The first layers of this book's networks, which see only their neighbourhood, are asked about many squares at once
-    (`wlbook.saliency.occluded`); the answer is that of one square after the other.
-
-    Args:
-        model, kappa, output: as in `gradients.gradient`.
-        size: side of the squares, which tile the map [pixels]; all bins are covered together.
-        baseline: what a covered pixel becomes; kappa = 0, the mean of the universe, by default.
+    Squares of `size` pixels a side tile the map; all bins are covered together. The first layers of this book's
+    networks, which see only their neighbourhood, are asked about many squares at once (`wlbook.saliency.occluded`); the
+    answer is that of one square after the other.
     """
     chosen = direction(model, kappa, output)
     kappa = jnp.asarray(kappa)
@@ -47,9 +41,9 @@ def deletion(
     saliency: Maps,
     output: Output,
     *,
-    shares: Sequence[float] | np.ndarray = SHARES,
-    order: str = "saliency",
+    shares: Sequence[float] | np.ndarray = (0.01, 0.03, 0.1, 0.3),
     key: Key[Array, ""] | None = None,
+    keep: bool = False,
 ) -> Float[np.ndarray, "map share"]:
     """How far the output moves when the most relevant pixels are set to 0 (Samek et al. 2017, Petsiuk et al. 2018).
 
@@ -57,55 +51,34 @@ def deletion(
     taken at random. For outputs that a pixel may raise or lower the distance counts, not the sign.
 
     Args:
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: maps [map, bin, y, x].
-        saliency: what orders their pixels, by its absolute value, [map, bin, y, x].
-        output: index of an output, or a direction `[output]`.
+        saliency: what orders their pixels, by its absolute value.
         shares: of the pixels to delete, each from 0 to 1.
-        order: "random" is the control: as many pixels, any.
-        key: of the random order.
+        key: of a random order instead. It is the control: as many pixels, any.
+        keep: set all others to 0 instead.
 
     Returns:
         |output(kappa) - output(what is left)|.
     """
-    return _curve(model, kappa, saliency, output, shares=shares, order=order, key=key, keep=False)
-
-
-def insertion(model: Model, kappa: Maps, saliency: Maps, output: Output, **how: Any) -> Float[np.ndarray, "map share"]:
-    """How far the output still is when the most relevant pixels alone are shown, and all others are 0.
-
-    A faithful attribution comes down faster than a random order.
-
-    Args:
-        model, kappa, saliency, output: as in `deletion`.
-        how: `shares`, `order` and `key` of `deletion`.
-
-    Returns:
-        |output(kappa) - output(what is shown)|.
-    """
-    return _curve(model, kappa, saliency, output, keep=True, **how)
-
-
-def _curve(
-    model, kappa, saliency, output, *, shares: Any = SHARES, order: str = "saliency", key: Any = None, keep: bool
-) -> np.ndarray:
     maps, chosen = many(kappa, model, output)
     saliency, shares = np.asarray(saliency), np.asarray(shares, np.float64)
     checks.same_shape("saliency", saliency, maps.shape, "kappa's")
     if shares.ndim != 1 or not ((shares >= 0) & (shares <= 1)).all():
         raise ValueError(f"shares = {shares.tolist()}: each must be >= 0 and <= 1")
-    if order not in ("saliency", "random") or (order == "random") != (key is not None):
-        raise ValueError(f'order = "{order}": must be "saliency", or "random" with a key')
     flat = np.abs(saliency).reshape(len(maps), -1)
     if key is not None:
         flat = np.asarray(jax.random.uniform(key, flat.shape))
-    rank = np.empty(flat.shape, np.int64)
-    np.put_along_axis(rank, np.argsort(-flat, axis=1, kind="stable"), np.arange(flat.shape[1])[None], axis=1)
-    rank = rank.reshape(maps.shape)
+    rank = np.argsort(np.argsort(-flat, axis=1, kind="stable"), axis=1).reshape(maps.shape)
     before = np.asarray(answers(model, maps, chosen))
     moved = []
     for share in shares:
-        relevant = rank < round(share * flat.shape[1])
-        left = np.where(relevant == keep, maps, np.float32(0))
+        left = np.where((rank < round(share * flat.shape[1])) == keep, maps, np.float32(0))
         moved.append(np.abs(before - np.asarray(answers(model, left, chosen))))
     return np.stack(moved, axis=1)
+
+
+def insertion(model: Model, kappa: Maps, saliency: Maps, output: Output, **how: Any) -> Float[np.ndarray, "map share"]:
+    """How far the output still is when the most relevant pixels alone are shown: `deletion` of all others.
+
+    A faithful attribution comes down faster than a random order; `how` holds `shares` and `key` of `deletion`.
+    """
+    return deletion(model, kappa, saliency, output, keep=True, **how)

@@ -14,18 +14,12 @@ from wlbook.statistics.spectra import power_spectrum
 def extrema(kappa: Maps, *, kind: str, threshold: float) -> Bool[np.ndarray, "..."]:
     """Where maps have a maximum above `threshold` ("peaks"), or a minimum below it ("voids").
 
-    An extremum stands above, or below, all its 8 neighbours; the outermost pixels have fewer and never count.
-
-    Args:
-        kappa: maps [..., bin, y, x].
-        kind: "peaks" or "voids".
-        threshold: in units of kappa.
+    An extremum stands above, or below, all its 8 neighbours; the outermost pixels have fewer and never count. Maps are
+    [..., bin, y, x], and `threshold` is in units of kappa.
     """
     checks.one_of("kind", kind, ("peaks", "voids"))
     maps = np.asarray(kappa) if kind == "peaks" else -np.asarray(kappa)
-    ring = np.ones((3, 3), bool)
-    ring[1, 1] = False
-    footprint = ring.reshape((1,) * (maps.ndim - 2) + (3, 3))
+    footprint = (np.arange(9) != 4).reshape((1,) * (maps.ndim - 2) + (3, 3))  # the neighbours, not the pixel itself
     found = maps > ndimage.maximum_filter(maps, footprint=footprint, mode="constant", cval=np.inf)
     return found & (maps > (threshold if kind == "peaks" else -threshold))
 
@@ -38,8 +32,7 @@ def profile(
     Kept apart so that a mean over maps, and its bootstrap, weigh every centre alike. Rings end at the map's edge.
 
     Args:
-        values: [map, bin, y, x].
-        centres: of the same shape.
+        values, centres: [map, bin, y, x].
         edges: of the rings, rising [arcmin]; a ring holds low <= r < high.
         pixel: side of a pixel [arcmin], > 0.
     """
@@ -68,14 +61,8 @@ def spectra(
 ) -> tuple[Float[np.ndarray, "map ell"], Float[np.ndarray, "map ell"]]:
     """The power spectrum of an attribution, and its correlation with the map at each scale, averaged over bins.
 
-    Args:
-        saliency: [map, bin, y, x]; each map is measured from its mean, in units of its standard deviation.
-        kappa: the maps, of the same shape.
-        side: of the maps [deg].
-        ell_edges: edges of the bins in ell.
-
-    Returns:
-        C_ell of the attribution [sr], and C_ell(saliency, kappa) / sqrt(C_ell(saliency) C_ell(kappa)) from -1 to 1.
+    Maps are [map, bin, y, x], of a `side` [deg]. Each attribution is measured from its mean, in units of its standard
+    deviation; its C_ell is in [sr]. The correlation is C_ell(saliency, kappa) / sqrt(C_ell(saliency) C_ell(kappa)).
     """
     saliency, kappa = np.asarray(saliency, np.float64), np.asarray(kappa, np.float64)
     if saliency.ndim != 4 or saliency.shape != kappa.shape:
@@ -97,11 +84,6 @@ def spectra(
 def mean_profile(
     total: Float[np.ndarray, "map radius"], pairs: Float[np.ndarray, "map radius"], draws: Int[np.ndarray, "draw maps"]
 ) -> tuple[Float[np.ndarray, " radius"], Float[np.ndarray, " radius"]]:
-    """The mean profile around all centres of all maps, and its bootstrap error over maps.
-
-    Args:
-        total, pairs: from `profile`.
-        draws: which maps each bootstrap draw takes.
-    """
+    """The mean profile around all centres of all maps, and its bootstrap error over the maps of each draw."""
     drawn = total[draws].sum(axis=1) / pairs[draws].sum(axis=1).clip(1)
     return total.sum(axis=0) / pairs.sum(axis=0).clip(1), drawn.std(axis=0)

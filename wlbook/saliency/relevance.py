@@ -45,11 +45,9 @@ Bounds = tuple[float, float] | None
 
 
 def register(layer: type, kind: str) -> None:
-    """Give layers of a class of your own a rule.
+    """Give layers of a class of your own a rule: the kind it is of in the table of this module.
 
-    Args:
-        layer: the class. With "weights" and "average" it must be linear in its input but for a field `bias`.
-        kind: what it does to relevance, see the table of this module.
+    With "weights" and "average" it must be linear in its input but for a field `bias`.
     """
     checks.one_of("kind", kind, _KINDS)
     _KIND_OF[layer] = kind
@@ -79,8 +77,6 @@ def lrp(
 
     Args:
         model: with `layers`, as the book's networks, `Estimator`, `eqx.nn.Sequential` and `eqx.nn.MLP`.
-        kappa: one map.
-        output: index of an output, or a direction `[output]`.
         rule: for every layer with weights.
         first: another rule for the first of them, whose inputs are pixels: "w2" shares by w^2, whatever the pixel;
             "zB" is for pixels between `bounds` (Montavon et al. 2017).
@@ -90,9 +86,6 @@ def lrp(
 
     Returns:
         Relevance of each pixel, in the output's unit.
-
-    Raises:
-        ValueError: a layer without a rule, or an argument out of range.
     """
     checks.one_of("rule", rule, ("epsilon", "alpha-beta"))
     checks.one_of("first", first, ("same", "w2", "zB"))
@@ -115,39 +108,26 @@ def deep_taylor(model: Model, kappa: Map, output: Output, *, bounds: Bounds = No
     The z+ rule (alpha = 1) for every layer, and for the first one w^2, or z^B if `bounds` are given. The result has
     one sign everywhere if the output does not mix signs itself: it says where the answer comes from, not what speaks
     against it.
-
-    Args:
-        model, kappa, output: as in `lrp`.
-        bounds: lowest and highest possible kappa.
     """
     first = "w2" if bounds is None else "zB"
     return lrp(model, kappa, output, rule="alpha-beta", first=first, alpha=1.0, bounds=bounds)
 
 
 def walk(model: Any) -> list[Any]:
-    """The layers of a model in the order of their work, those with nothing but an `affine` after them joined.
-
-    Raises:
-        ValueError: a model without layers, or a layer without a rule.
-    """
-    layers = list(_flat(model, top=True))
-    for layer in layers:
-        kind_of(layer)
+    """The layers of a model in the order of their work, a convolution and an `affine` right after it joined in one."""
     joined: list[Any] = []
-    for layer in layers:
-        if joined and kind_of(layer) == "affine" and isinstance(joined[-1], nn.Convolution):
-            joined[-1] = _join(joined[-1], layer)
+    for layer in _flat(model, top=True):
+        last = joined[-1] if joined else None
+        if kind_of(layer) == "affine" and isinstance(last, nn.Convolution):  # outputs are the weights' last axis
+            weight, bias = last.weight * layer.weight, last.bias * layer.weight + layer.bias
+            joined[-1] = eqx.tree_at(lambda one: (one.weight, one.bias), last, (weight, bias))
         else:
             joined.append(layer)
     return joined
 
 
 def kind_of(layer: Any) -> str:
-    """What a layer does to relevance.
-
-    Raises:
-        ValueError: a layer without a rule.
-    """
+    """What a layer does to relevance; ValueError for one without a rule."""
     if is_relu(layer) or (isinstance(layer, eqx.nn.Lambda) and is_relu(layer.fn)):
         return "pass"
     if isinstance(layer, eqx.nn.Lambda) and layer.fn in _MOVES:
@@ -173,12 +153,6 @@ def _flat(model: Any, *, top: bool = False) -> Sequence[Any]:
     return [model]
 
 
-def _join(layer: Any, affine: Any) -> Any:
-    """The layer with weights and the product and shift after it, as one: outputs are the weights' last axis."""
-    weight, bias = layer.weight * affine.weight, layer.bias * affine.weight + affine.bias
-    return eqx.tree_at(lambda one: (one.weight, one.bias), layer, (weight, bias))
-
-
 class _Rules(eqx.Module):
     """The rules of one question, applied from the last layer to the first."""
 
@@ -197,7 +171,7 @@ class _Rules(eqx.Module):
             if kind == "move":
                 (relevance,) = jax.vjp(layer, image)[1](relevance)
             elif kind == "affine":
-                relevance = relevance * self._share(image * layer.weight, images[number + 1])
+                relevance = relevance * (image * layer.weight / self._stable(images[number + 1]))
             elif kind == "sum":
                 relevance = self._sum(layer, image, relevance)
             elif kind == "row":
@@ -209,11 +183,8 @@ class _Rules(eqx.Module):
                 relevance = act(layer, image, relevance, before, kappa)
         return relevance
 
-    def _share(self, part: Array, whole: Array) -> Array:
-        """part / whole, kept finite."""
-        return part / self._stable(whole)
-
     def _stable(self, whole: Array) -> Array:
+        """What parts can be divided by for their shares of the whole, kept from zero."""
         moved = whole + jnp.where(whole >= 0, self.epsilon, -self.epsilon)
         return jnp.where(moved == 0, 1.0, moved)
 
@@ -252,8 +223,7 @@ class _Rules(eqx.Module):
         more, less = _weights(bare, lambda w: jnp.maximum(w, 0)), _weights(bare, lambda w: jnp.minimum(w, 0))
         if kind_of(layer) == "average":
             plus, share_of_more = jax.vjp(layer, positive)
-            minus = layer(negative)
-            up, down = self._signed(plus, minus, relevance)
+            up, down = self._signed(plus, layer(negative), relevance)
             return positive * share_of_more(up)[0] + negative * share_of_more(down)[0]
         more_positive, transposed_more = jax.vjp(more, positive)
         less_positive, transposed_less = jax.vjp(less, positive)

@@ -1,6 +1,5 @@
 """Lie detectors: what an attribution must do if it tells what the network has learnt."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,21 +13,15 @@ from scipy import stats
 
 from wlbook.common import checks, random
 from wlbook.network.layers import ChannelsLast, Dense, Flatten, Layers, ReLU, run
-from wlbook.saliency.explain import Map, Maps, Model, Output, answers, direction, many, over_maps
+from wlbook.saliency.explain import Map, Maps, Model, Output, Stack, answers, direction, many, over_maps
 from wlbook.saliency.relevance import walk
-
-PARAMETERS = ("omega_m", "sigma_8")
 
 
 def randomized(model: eqx.Module, depth: int, *, key: Key[Array, ""]) -> eqx.Module:
     """The model with the weights of its last `depth` layers drawn anew, normal, with each layer's own spread.
 
     Layers are the model's weight arrays of two or more axes, in the order in which the model holds them; biases stay.
-
-    Args:
-        model: any Equinox model.
-        depth: 0 <= depth <= number of layers.
-        key: of the new weights; those of one layer are the same at every depth.
+    The new weights of one layer are the same at every depth.
     """
     leaves, structure = jax.tree.flatten(model)
     places = [i for i, leaf in enumerate(leaves) if eqx.is_inexact_array(leaf) and leaf.ndim >= 2]
@@ -39,9 +32,7 @@ def randomized(model: eqx.Module, depth: int, *, key: Key[Array, ""]) -> eqx.Mod
     return jax.tree.unflatten(structure, leaves)
 
 
-def rank_correlation(
-    first: Float[np.ndarray, "map bin y x"], second: Float[np.ndarray, "map bin y x"]
-) -> Float[np.ndarray, " map"]:
+def rank_correlation(first: Stack, second: Stack) -> Float[np.ndarray, " map"]:
     """Spearman's rank correlation of the pixels of two maps, for each pair; 0 where a map is constant."""
     one, two = (stats.rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second))
     one, two = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (one, two))
@@ -52,15 +43,7 @@ def rank_correlation(
 def completeness(
     saliency: Maps, model: Model, kappa: Maps, output: Output, *, baseline: Map | None = None
 ) -> Float[np.ndarray, " map"]:
-    """What share of the output's rise above the baseline an attribution accounts for; 1 is complete.
-
-    Args:
-        saliency: attribution maps [map, bin, y, x].
-        model: callable from `[bin, y, x]` to `[output]`.
-        kappa: the maps, of the same shape.
-        output: index of an output, or a direction `[output]`.
-        baseline: where nothing is to be explained; kappa = 0 by default.
-    """
+    """What share of the output's rise above the baseline an attribution of many maps accounts for; 1 is complete."""
     maps, chosen = many(kappa, model, output)
     saliency = np.asarray(saliency, np.float64)
     checks.same_shape("saliency", saliency, maps.shape, "kappa's")
@@ -78,7 +61,7 @@ def explained(model: Any, kappa: Map, output: Output) -> Float[Array, ""]:
 
 
 class _Pair(eqx.Module):
-    """w . kappa, written with ReLUs: relu(w . kappa) - relu(-w . kappa)."""
+    """Layers in a row, as `linear_answer` asks about."""
 
     layers: Layers
 
@@ -86,24 +69,16 @@ class _Pair(eqx.Module):
         return run(self.layers, kappa)
 
 
-def linear_answer(
-    method: Callable[..., Array], *, pixels: int = 8, maps: int = 8, key: Key[Array, ""], **options: Any
-) -> dict[str, float]:
+def linear_answer(method: Callable[..., Array], *, key: Key[Array, ""], **options: Any) -> dict[str, float]:
     """What a method says of a linear model: its answer is known, weight or weight times pixel.
 
     The model is w . kappa, written as relu(w . kappa) - relu(-w . kappa): a method that hangs on how a function is
-    written, and not on the function, gives itself away.
-
-    Args:
-        method: a function of this package.
-        pixels: side of the maps.
-        maps: white noise, how many.
-        key: of the weights, of the maps, and for a method that draws numbers.
-        options: of the method.
+    written, and not on the function, gives itself away. It is asked of 8 maps of white noise with 8 x 8 pixels.
 
     Returns:
         The relative distance of the answers to "weights", and to "contributions" = weights times pixels: 0 is exact.
     """
+    pixels = maps = 8
     drawn, shown, own = jax.random.split(key, 3)
     first = Dense(pixels**2, 2, key=drawn)
     weight = first.weight[:, 0]
@@ -112,25 +87,16 @@ def linear_answer(
     last = eqx.tree_at(lambda one: one.weight, last, jnp.array([[1.0], [-1.0]]))
     model = _Pair((ChannelsLast(), Flatten(), first, ReLU(), last))
     kappa = np.asarray(jax.random.normal(shown, (maps, 1, pixels, pixels)))
-    answer = over_maps(method, model, kappa, 0, key=own if _draws(method) else None, **options)
+    answer = over_maps(method, model, kappa, 0, key=own, **options)
     weights = np.broadcast_to(np.asarray(weight).reshape(1, 1, pixels, pixels), kappa.shape)
-
-    def distance(truth: np.ndarray) -> float:
-        return float(np.linalg.norm(answer - truth) / np.linalg.norm(truth))
-
-    return {"weights": distance(weights), "contributions": distance(weights * kappa)}
-
-
-def _draws(method: Callable[..., Any]) -> bool:
-    return "key" in inspect.signature(method).parameters
+    truths = {"weights": weights, "contributions": weights * kappa}
+    return {name: float(np.linalg.norm(answer - each) / np.linalg.norm(each)) for name, each in truths.items()}
 
 
 def shuffled_labels(data: xr.Dataset, *, key: Key[Array, ""]) -> xr.Dataset:
     """The same maps with each other's cosmologies: there is nothing to be learnt from them (Adebayo et al. 2018).
 
-    Args:
-        data: maps with their parameters, as `maps.make` returns them; omega_m and sigma_8 of a map stay together.
-        key: of the new order.
+    Data are as `maps.make` returns them; omega_m and sigma_8 stay together.
     """
     order = np.asarray(jax.random.permutation(key, data.sizes["map"]))
-    return data.assign({name: ("map", data[name].to_numpy()[order]) for name in PARAMETERS})
+    return data.assign({name: ("map", data[name].to_numpy()[order]) for name in ("omega_m", "sigma_8")})

@@ -17,13 +17,9 @@ Groups = Int[Array | np.ndarray, "bin y x"]
 
 
 def regions(kappa: Maps, *, low: float, high: float) -> tuple[Int[np.ndarray, "..."], Int[np.ndarray, "..."]]:
-    """The connected regions of maps: voids below `low`, peaks above `high`, and all the rest as one.
+    """The connected regions of maps [..., bin, y, x]: voids below `low`, peaks above `high`, and all the rest as one.
 
     Pixels that touch at an edge or a corner belong together; bins do not touch.
-
-    Args:
-        kappa: maps [..., bin, y, x].
-        low, high: thresholds, low < high.
 
     Returns:
         The region of each pixel, counted from 0 in each map: the rest, then the peaks, then the voids; and the kind
@@ -52,10 +48,9 @@ def occlude_groups(
     """How much the output falls when a group of pixels is covered, shared evenly by its pixels.
 
     Args:
-        model, kappa, output: as in `gradients.gradient`.
         groups: the group of each pixel, from 0, such as those of `regions`.
         number: how many groups; more than the map has do no harm.
-        baseline: what a covered pixel becomes; kappa = 0, the mean of the universe, by default.
+        baseline: what a covered pixel becomes.
     """
     explained, kappa, start, groups = _asked(model, kappa, output, groups, number, baseline)
     whole = explained(kappa)
@@ -70,14 +65,9 @@ def shapley(
     """The Shapley value of each group of pixels, shared evenly by its pixels (Shapley 1953, Lundberg & Lee 2017).
 
     What a group adds to the output, averaged over all orders in which groups can be shown: exact, with 2^number
-    evaluations. The sum over pixels is output(kappa) - output(baseline).
-
-    Args:
-        model, kappa, output, groups, baseline: as in `occlude_groups`.
-        number: how many groups, <= 10.
+    evaluations, so that `number` is 10 at most. The sum over pixels is output(kappa) - output(baseline).
     """
-    enough = f"<= {MOST}, Shapley values of n groups take 2^n evaluations"
-    checks.require(number <= MOST, "number", number, enough)
+    checks.require(number <= MOST, "number", number, f"<= {MOST}, Shapley values of n groups take 2^n evaluations")
     explained, kappa, start, groups = _asked(model, kappa, output, groups, number, baseline)
     shown = np.array(list(itertools.product((False, True), repeat=number)))  # [coalition, group]
     members = jnp.asarray(shown)

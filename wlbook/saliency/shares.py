@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from wlbook.common import checks
-from wlbook.saliency.explain import Maps
+from wlbook.saliency.explain import Maps, Stack
 
 
 def attribution_share(
@@ -16,16 +16,9 @@ def attribution_share(
 ) -> tuple[Float[np.ndarray, "*batch k"], Float[np.ndarray, "*batch k"]]:
     """Share of squared saliency, and share of pixels, by kappa.
 
-    A share of attribution means nothing without the share of pixels that holds it.
-
-    Args:
-        saliency: attribution maps [..., bin, y, x].
-        kappa: what sorts the pixels, on the same grid.
-        edges: rising edges of the k kappa bins, half open [low, high); they may start at -inf and end at inf. What
-            lies outside them counts in the whole, so the shares may sum to less than 1.
-
-    Returns:
-        Both shares for each map, [..., k].
+    A share of attribution means nothing without the share of pixels that holds it. Kappa bins are half open [low,
+    high); they may start at -inf and end at inf. What lies outside them counts in the whole, so the shares may sum to
+    less than 1.
     """
     saliency, kappa, edges = np.asarray(saliency, np.float64), np.asarray(kappa), np.asarray(edges, np.float64)
     checks.same_shape("saliency", saliency, kappa.shape, "kappa's")
@@ -45,14 +38,9 @@ def attribution_share(
 def shares_with_errors(
     shares: Float[np.ndarray, "seed map k"], draws: Int[np.ndarray, "draw map"]
 ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
-    """The mean share over maps and networks, with its error over maps and over trainings.
+    """The mean share over maps and networks, its standard error over maps, and that over trainings, NaN for one.
 
-    Args:
-        shares: of each network and map.
-        draws: which maps each bootstrap draw takes; all networks see the same ones.
-
-    Returns:
-        Mean, standard error over maps, and standard error over trainings, which is NaN for one network.
+    `draws` are the maps that each bootstrap draw takes; all networks see the same ones.
     """
     over_seeds = np.full(shares.shape[-1], np.nan)
     if len(shares) > 1:
@@ -61,19 +49,12 @@ def shares_with_errors(
 
 
 class Shares(NamedTuple):
-    """Shares by kappa of what several networks attribute, with their errors, each [k].
+    """Shares by kappa of what several networks attribute, with their errors."""
 
-    Attributes:
-        pixels: share of pixels.
-        share: of squared saliency, mean over networks and maps.
-        over_maps: its standard error over maps.
-        over_seeds: its standard error over trainings.
-    """
-
-    pixels: Float[np.ndarray, " k"]
-    share: Float[np.ndarray, " k"]
-    over_maps: Float[np.ndarray, " k"]
-    over_seeds: Float[np.ndarray, " k"]
+    pixels: Float[np.ndarray, " k"]  # share of pixels
+    share: Float[np.ndarray, " k"]  # of squared saliency, mean over networks and maps
+    over_maps: Float[np.ndarray, " k"]  # its standard error over maps
+    over_seeds: Float[np.ndarray, " k"]  # its standard error over trainings
 
     @property
     def error(self) -> Float[np.ndarray, " k"]:
@@ -83,7 +64,7 @@ class Shares(NamedTuple):
 
 def measured_shares(
     saliency: Float[np.ndarray, "seed map bin y x"],
-    kappa: Float[np.ndarray, "map bin y x"],
+    kappa: Stack,
     edges: Sequence[float] | np.ndarray,
     *,
     draws: Int[np.ndarray, "draw maps"],
@@ -92,9 +73,6 @@ def measured_shares(
     """`attribution_share` over networks and maps, with errors.
 
     Args:
-        saliency: of each network for each map.
-        kappa: the maps.
-        edges: as in `attribution_share`.
         draws: which maps each bootstrap draw takes, at least as many as there are; they are taken modulo their number.
         scatter: standard deviation between trainings [k], which stands for the error over them if there is one network.
     """
@@ -106,45 +84,29 @@ def measured_shares(
     return Shares(found[0][1].mean(axis=0), share, over_maps, over_seeds)
 
 
-def seed_scatter(
-    one: Float[np.ndarray, "map bin y x"],
-    two: Float[np.ndarray, "map bin y x"],
-    kappa: Float[np.ndarray, "map bin y x"],
-    edges: Sequence[float] | np.ndarray,
-) -> Float[np.ndarray, " k"]:
+def seed_scatter(one: Stack, two: Stack, kappa: Stack, edges: Sequence[float] | np.ndarray) -> Float[np.ndarray, " k"]:
     """Standard deviation of the shares between trainings, from two networks: their difference over sqrt 2.
 
-    Args:
-        one, two: what two networks that differ in their seed attribute to the same maps.
-        kappa: the maps.
-        edges: as in `attribution_share`.
+    `one` and `two` are what networks that differ in their seed attribute to the same maps.
     """
     first, second = (attribution_share(each, kappa, edges)[0].mean(axis=0) for each in (one, two))
     return np.abs(first - second) / np.sqrt(2)
 
 
 class JointShare(NamedTuple):
-    """One share in one range of kappa for two outputs.
+    """One share in one range of kappa for two outputs."""
 
-    Attributes:
-        each: the share of either output.
-        mean: of both.
-        error: of the mean: maps, trainings, and half the difference of both outputs.
-        terms: the larger of both outputs' errors over maps, and over trainings.
-        pixels: share of pixels.
-    """
-
-    each: tuple[float, float]
-    mean: float
-    error: float
-    terms: tuple[float, float]
-    pixels: float
+    each: tuple[float, float]  # the share of either output
+    mean: float  # of both
+    error: float  # of the mean: maps, trainings, and half the difference of both outputs
+    terms: tuple[float, float]  # the larger of both outputs' errors over maps, and over trainings
+    pixels: float  # share of pixels
 
 
 def joint_share(first: Shares, second: Shares) -> JointShare:
     """One share with one error for two outputs, each measured in a single range of kappa."""
     each = float(first.share[0]), float(second.share[0])
-    terms = max(float(first.over_maps[0]), float(second.over_maps[0]))
-    terms = terms, max(float(first.over_seeds[0]), float(second.over_seeds[0]))
+    over_maps = max(float(first.over_maps[0]), float(second.over_maps[0]))
+    terms = over_maps, max(float(first.over_seeds[0]), float(second.over_seeds[0]))
     error = float(np.linalg.norm([*terms, (each[0] - each[1]) / 2]))
     return JointShare(each, float(np.mean(each)), error, terms, float(first.pixels[0]))

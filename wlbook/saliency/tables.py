@@ -11,9 +11,7 @@ def share_table(
 ) -> str:
     """Shares by kappa in percent, one row for each case: share, its error over maps, and the share of pixels.
 
-    Args:
-        found: shares of attribution and of pixels of each map, from `attribution_share`, by case.
-        ranges: the words for the k ranges of kappa.
+    `found` is what `attribution_share` returns, by case; `ranges` are the words for the k ranges of kappa.
     """
     rows = ["| | " + " | ".join(ranges) + " |", "|---" * (len(ranges) + 1) + "|"]
     for name, (share, pixels) in found.items():
