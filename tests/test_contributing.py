@@ -101,8 +101,8 @@ def test_a_degradation_is_added_in_three_files(book):
     grammar = book / "wlbook/degradation/grammar.py"
     replaced(
         grammar,
-        '    "gaussianize": (gaussianize, ""),\n',
-        '    "gaussianize": (gaussianize, ""),\n    "negate": (negate, ""),\n',
+        "add_noise, mask_holes,\n",
+        "add_noise, mask_holes, negate,\n",
     )
     imported = "from wlbook.degradation.randomisation import"
     replaced(grammar, imported, f"from wlbook.degradation.new import negate\n{imported}")
@@ -127,7 +127,7 @@ def test_a_network_is_added_in_two_files(book):
         "    def __init__(self, *, bins=1, outputs=2, width=1, pixels=16, key):\n"
         "        self._settle(bins=bins, outputs=outputs, width=width)\n"
         "        self.pixels = pixels\n"
-        "        self.layers = (ChannelsLast(), Flatten(), Dense(bins * pixels**2, outputs, key=key))\n\n"
+        "        self.layers = (nn.ChannelsLast(), nn.Flatten(), nn.Dense(bins * pixels**2, outputs, key=key))\n\n"
         "    def check_pixels(self, y, x):\n        pass\n\n\n"
         'NETWORKS = {"Flat": Flat, ',
     )

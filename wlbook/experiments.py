@@ -41,61 +41,41 @@ def seconds(store: Store, work: Work) -> float | None:
     return None if found is None else float(found["seconds"])
 
 
-def training_cost(store: Store, wanted: Sequence[Work], step: Callable[[], float], *, side_by_side: int = 1) -> str:
+def training_cost(store: Store, wanted: Sequence[Work], step: Callable[[], float]) -> str:
     """How long the trainings that the store does not hold will take, in one line.
 
-    Args:
-        store: where results are kept.
-        wanted: all trainings.
-        step: measures the seconds of a step; called only if there is something to train.
-        side_by_side: trainings at a time; two on one machine share its cores, so that is worth a third.
+    `step` measures the seconds of a step; it is called only if there is something to train. Two are trained at a time:
+    they share the machine's cores, so that is worth a third.
     """
     missing = [work for work in wanted if seconds(store, work) is None]
     if not missing:
         return f"All {len(wanted)} trainings are in the store."
     each, steps = step(), sum(work.steps for work in missing)
-    gain = 1.3 if side_by_side > 1 else 1.0
     return (
         f"{len(missing)} of {len(wanted)} trainings to do: {steps} steps of {1e3 * each:.0f} ms, "
-        f"about {each * steps / gain + 3 * len(missing):.0f} s."
+        f"about {each * steps / 1.3 + 3 * len(missing):.0f} s."
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """How networks are trained on maps from which information is taken, and asked.
+    """How networks are trained on maps from which information is taken, and asked."""
 
-    Attributes:
-        survey: noise before the degradation, and smoothing after all else.
-        training: of every network that learns one degradation.
-        architecture: of these networks, "Compact"; the amortised network takes its width and ramps.
-        noise_after: standard deviation of white noise added after the degradation, in a pixel of the coarse maps.
-        redshifts: of each bin's lenses, for comoving scales that name none.
-        seed: of weights and noise.
-    """
-
-    survey: Survey
-    training: Training
-    architecture: Architecture
-    noise_after: float = 0.0
-    redshifts: tuple[float, ...] = ()
-    seed: int = 0
+    survey: Survey  # noise before the degradation, and smoothing after all else
+    training: Training  # of every network that learns one degradation
+    architecture: Architecture  # of these networks, "Compact"; the amortised network takes its width and ramps
+    noise_after: float = 0.0  # standard deviation of white noise behind the degradation, in a pixel of the coarse maps
+    redshifts: tuple[float, ...] = ()  # of each bin's lenses, for comoving scales that name none
+    seed: int = 0  # of weights and noise
 
 
 class Degraded(NamedTuple):
-    """A network that learnt from degraded maps, what it is to be shown, and what it cost.
+    """A network that learnt from degraded maps, what it is to be shown, and what it cost."""
 
-    Attributes:
-        network: an `Estimator`; the amortised and the tuned ones are `Amortised`.
-        survey: that it sees maps with.
-        transform: the degradation that an `Estimator` learnt.
-        seconds: that its training took when it was made.
-    """
-
-    network: Any
-    survey: Survey
-    transform: Callable[..., Any] | None
-    seconds: float
+    network: Any  # an `Estimator`; the amortised and the tuned ones are `Amortised`
+    survey: Survey  # that it sees maps with
+    transform: Callable[..., Any] | None  # the degradation that an `Estimator` learnt
+    seconds: float  # that its training took when it was made
 
 
 def degraded(
@@ -114,9 +94,7 @@ def degraded(
     the twins that check them (`summary_networks.fit`).
 
     Args:
-        store: where trained networks are kept.
-        data: the maps, from `maps`.
-        experiment: how they are trained.
+        store, data, experiment: where networks are kept, the maps, and how they are trained.
         transforms: degradations by name; "none" is the reference.
         amortised_steps: of the amortised network.
         n_seeds: networks retrained for each degradation; the reference gets one more.
@@ -141,15 +119,12 @@ def degraded(
         inputs = {"kind": "spectra", "transform": transforms[spec]}
         wanted["spectra twin", spec, 0] = Work(summary_networks.fit, {**shared, **inputs}, 0)
     # Smoothing a shuffled map mixes its pixels; it can be undone, not counted.
-    inputs = {
-        "kind": "histogram",
-        "transform": transforms["none"],
-        "survey": dataclasses.replace(survey, smoothing=0.0),
-    }
+    inputs = {"kind": "histogram", "transform": transforms["none"]}
+    shared["survey"] = dataclasses.replace(survey, smoothing=0.0)
     wanted["histogram twin", "none", 0] = Work(summary_networks.fit, {**shared, **inputs}, 0)
 
     step = functools.partial(_step_seconds, data, experiment, transforms["none"])
-    line = training_cost(store, list(wanted.values()), step, side_by_side=2)
+    line = training_cost(store, list(wanted.values()), step)
     note(line)
     print(line)
     made = two_at_a_time(lambda work: _made(store, work), wanted.values())
@@ -158,12 +133,11 @@ def degraded(
 
 def _step_seconds(data: xr.Dataset, experiment: Experiment, transform: Callable[..., Any]) -> float:
     """Seconds of a training step here."""
-    plan = experiment.training
-    taught = training_set.prepare(data, experiment.survey, coarsen_by=plan.coarsen, held_out=plan.held_out)
+    taught = training_set.prepare(data, experiment.survey, experiment.training)
     _, bins, _, pixels = taught.kappa.shape
     fresh = experiment.architecture.build(bins=bins, outputs=2, pixels=pixels, key=random.key(experiment.seed, "price"))
     look = functools.partial(taught.look, transform=transform)
-    return trainer.step_seconds(fresh, look, taught.kappa, batch=plan.batch)
+    return trainer.step_seconds(fresh, look, taught.kappa, batch=experiment.training.batch)
 
 
 def _made(store: Store, work: Work) -> Degraded:
@@ -182,18 +156,12 @@ def tuned(
     specs: Sequence[str],
     further: Training,
 ) -> dict[Named, Degraded]:
-    """The amortised network, trained on under single degradations (`amortised.tuned`).
+    """The amortised network, trained on under single degradations: ("tuned", name, 0).
 
     Args:
-        store: where trained networks are kept.
-        data: the maps, from `maps`.
-        experiment: how the network was trained.
-        network: where to start.
-        specs: the degradations, which the network knows.
+        store, data, experiment: as in `degraded`.
+        network, specs: where to start, and degradations that it knows.
         further: how it is trained on.
-
-    Returns:
-        The networks: ("tuned", name, 0).
     """
     common = {"amortised": network, "data": data, "survey": experiment.survey, "training": further}
     common |= {name: getattr(experiment, name) for name in ("noise_after", "redshifts", "seed")}
@@ -213,15 +181,10 @@ def answers(
     """What networks say about maps that are degraded as those they learnt from: omega_m and sigma_8 [map, 2].
 
     Args:
-        store: where answers are kept.
+        store, experiment: where answers are kept, and how the networks were trained.
         networks: from `degraded` or `tuned`; a tuned one is asked about the degradation it was tuned to.
-        kappa: noiseless maps.
-        experiment: how the networks were trained.
-        side: of the maps [deg].
-        ladder: degradations that the amortised network is asked about.
-
-    Returns:
-        By the names of `networks`, and ("amortised", name, 0) for each of the ladder.
+        kappa, side: noiseless maps, and their side [deg].
+        ladder: degradations that the amortised network is asked about: ("amortised", name, 0) each in the result.
     """
     shown = {"kappa": kappa, "side": side, "seed": experiment.seed}
     told = {**shown, "noise_after": experiment.noise_after, "redshifts": experiment.redshifts}

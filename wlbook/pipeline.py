@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Num
 
+from wlbook.common import checks
 from wlbook.common.progress import progress
 from wlbook.common.threads import two_at_a_time
 from wlbook.degradation import grammar
@@ -32,23 +33,18 @@ from wlbook.statistics.vectors import Bins
 Name = TypeVar("Name")
 
 
-def _whole(result: Any) -> Any:
-    return result
-
-
 def together(
     store: Store,
     function: Callable[..., Any],
     wanted: Mapping[Name, Mapping[str, Any]],
     *,
-    then: Callable[[Any], Any] = _whole,
+    then: Callable[[Any], Any] = lambda result: result,
     **common: Any,
 ) -> dict[Name, Any]:
     """Results of one function for several inputs, by name; what the store lacks is made, two at a time.
 
     Args:
-        store: where results are kept.
-        function: of a module.
+        store, function: where results are kept; a function of a module.
         wanted: its inputs, by the name of the result.
         then: what is taken of each result; the rest of it leaves memory before the next but one is made.
         common: inputs that all of them share, unless `wanted` says otherwise.
@@ -60,11 +56,15 @@ def together(
 # Chapter 1: maps
 
 
+def _fields(kind: type, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a page's parameters that are fields of a dataclass."""
+    return {field.name: parameters[field.name] for field in dataclasses.fields(kind) if field.name in parameters}
+
+
 def box(parameters: Mapping[str, Any]) -> Box:
     """The box that chapter 1's parameters describe."""
-    of_box = {field.name: parameters[field.name] for field in dataclasses.fields(Box) if field.name in parameters}
     galaxies = sources.named(parameters["sources"], parameters["source_redshift"])
-    return Box(**{**of_box, "sources": galaxies})
+    return Box(**{**_fields(Box, parameters), "sources": galaxies})
 
 
 def universes(parameters: Mapping[str, Any]) -> list[Universe]:
@@ -73,14 +73,9 @@ def universes(parameters: Mapping[str, Any]) -> list[Universe]:
     return boxes.universes(box(parameters), **{name: parameters[name] for name in names})
 
 
-def maps(store: Store, parameters: Mapping[str, Any] | None = None) -> xr.Dataset:
-    """Chapter 1's maps [map, bin, y, x], simulated or fetched.
-
-    Args:
-        store: where they are kept.
-        parameters: of chapter 1; by default those it has in this run.
-    """
-    chosen = chapters.parameters("01_data") if parameters is None else parameters
+def maps(store: Store) -> xr.Dataset:
+    """Chapter 1's maps [map, bin, y, x], simulated or fetched as that chapter does in this run."""
+    chosen = chapters.parameters("01_data")
     if chosen["source"] != "simulate":
         part = {name: chosen[name] for name in ("pixels", "n_maps")}
         return simulated.fetch(chosen["source"], **part, bad=chosen["bad_files"], call=store.make)
@@ -113,16 +108,10 @@ def fill(store: Store, wanted: Sequence[Simulation]) -> None:
         store.make(boxes.simulate_box, **one.inputs)
 
 
-def coarser_maps(store: Store, *, number: int = 1) -> xr.Dataset | None:
-    """The first fiducial boxes of chapter 1 with half as many particles a side: the same waves, worse resolved.
+def coarser_maps(store: Store) -> xr.Dataset | None:
+    """Maps of chapter 1's first fiducial box with half as many particles a side: the same waves, worse resolved.
 
-    Args:
-        store: where the maps are kept.
-        number: of boxes.
-
-    Returns:
-        Their maps in the order of chapter 1; None if that chapter's maps were not simulated here, or with fewer than 32
-        particles a side.
+    None if that chapter's maps were not simulated here, or with fewer than 32 particles a side.
     """
     parameters = chapters.parameters("01_data")
     particles = parameters["particles"] // 4 * 2
@@ -130,7 +119,7 @@ def coarser_maps(store: Store, *, number: int = 1) -> xr.Dataset | None:
         return None
     coarse = dataclasses.replace(box(parameters), particles=particles)
     fiducial = [one for one in universes(parameters) if one.split == "fiducial"]
-    return simulated.simulate(coarse, fiducial[:number], call=store.make)
+    return simulated.simulate(coarse, fiducial[:1], call=store.make)
 
 
 # Chapter 3: networks
@@ -139,14 +128,10 @@ def coarser_maps(store: Store, *, number: int = 1) -> xr.Dataset | None:
 def recipe() -> dict[str, Any]:
     """How chapter 3 trains in this run: `architecture`, `survey`, `training`, `seed`, as `training.fit` takes them."""
     parameters = chapters.parameters("03_network")
-
-    def chosen(kind: type) -> dict[str, Any]:
-        return {field.name: parameters[field.name] for field in dataclasses.fields(kind) if field.name in parameters}
-
     return {
         "architecture": Architecture(parameters["architecture"], {"width": parameters["width"]}),
-        "survey": Survey(**chosen(Survey)),
-        "training": Training(**chosen(Training)),
+        "survey": Survey(**_fields(Survey, parameters)),
+        "training": Training(**_fields(Training, parameters)),
         "seed": parameters["seed"],
     }
 
@@ -154,10 +139,7 @@ def recipe() -> dict[str, Any]:
 def network(store: Store, data: xr.Dataset, **changes: Any) -> Estimator:
     """Chapter 3's network, trained on `data` with that chapter's parameters in this run, but for `changes`.
 
-    Args:
-        store: where the trained network is kept.
-        data: the maps, from `maps`.
-        changes: arguments of `training.fit` that differ from chapter 3's, such as `survey` or `seed`.
+    These are arguments of `training.fit`, such as `survey` or `seed`.
     """
     return store.make(training.fit, data=data, **{**recipe(), **changes})
 
@@ -203,37 +185,26 @@ def of_chapter_3(
     """Chapter 3's networks of one kind, which differ by their seed only.
 
     Args:
-        store: where they are kept.
-        data: the maps, from `maps`.
+        store, data: where they are kept, and the maps, from `maps`.
         kind: one of `KINDS`.
-        survey: what they are taught with; by default as in chapter 3.
+        survey: what they are taught with, unless they are noiseless; by default as in chapter 3.
 
     Returns:
         By name: "network" and, if that chapter trains several, "network 2" and so on (for "noiseless" too); "small 0"
         and "small 1"; "null network".
-
-    Raises:
-        ValueError: no such kind.
     """
-    parameters, common = chapters.parameters("03_network"), recipe()
-    seen_with: Survey = survey or common["survey"]
-    usual, seed = common["training"], common["seed"]
-    small = dataclasses.replace(usual, steps=parameters["small_steps"], coarsen=2)
-    names = ["network", *(f"network {number}" for number in range(2, parameters["n_seeds"] + 1))]
-    changes: dict[str, Any] = {"survey": seen_with}
-    match kind:
-        case "network":
-            pass
-        case "small":
-            names, changes["training"] = ["small 0", "small 1"], small
-        case "null network":
-            names, changes["training"], changes["transform"] = ["null network"], small, gaussian(data)
-        case "noiseless":
-            changes["survey"] = dataclasses.replace(seen_with, sigma_e=0.0)
-            changes["training"] = dataclasses.replace(usual, steps=parameters["noiseless_steps"])
-        case _:
-            raise ValueError(f"kind = {kind!r}: must be one of {', '.join(KINDS)}")
-    return networks(store, data, {name: {**changes, "seed": seed + number} for number, name in enumerate(names)})
+    checks.one_of("kind", kind, KINDS)
+    several = ["network", *(f"network {n}" for n in range(2, chapters.parameters("03_network")["n_seeds"] + 1))]
+    names, changes = {
+        "network": (several, {}),
+        "small": (["small 0", "small 1"], small()),
+        "null network": (["null network"], {**small(), "transform": gaussian(data)}),
+        "noiseless": (several, noiseless()),
+    }[kind]
+    common = recipe()
+    changes = {"survey": survey or common["survey"], **changes}
+    wanted = {name: {**changes, "seed": common["seed"] + number} for number, name in enumerate(names)}
+    return networks(store, data, wanted)
 
 
 def measured(
@@ -254,12 +225,10 @@ def measured(
 
     Args:
         store: where they are kept.
-        kappa: noiseless maps.
+        kappa, side: noiseless maps, and their side [deg].
         survey: that the statistics see them with.
-        bins: from `statistics.binning`.
-        side: of the maps [deg].
+        bins, names: of the statistics, from `statistics.binning`.
         seed: of the noise.
-        names: of the statistics.
         networks: by name, each with the survey that it sees them with: the same noise, perhaps another smoothing.
         copies: dihedral copies that a network is asked about.
     """

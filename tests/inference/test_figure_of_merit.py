@@ -96,7 +96,7 @@ def test_trainings_in_the_store_are_not_counted_again(tmp_path):
     works = [experiments.Work(degradation.ell_from_length, {"length": float(n), "redshift": 0.5}, 100) for n in (1, 2)]
     assert experiments.seconds(store, works[0]) is None
     assert experiments.training_cost(store, works, lambda: 0.5).startswith(
-        "2 of 2 trainings to do: 200 steps of 500 ms, about 106 s"
+        "2 of 2 trainings to do: 200 steps of 500 ms, about 83 s"
     )
     store.make(works[0].function, **works[0].inputs)
     assert experiments.seconds(store, works[0]) == pytest.approx(0.01, abs=0.2)

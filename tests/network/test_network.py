@@ -213,16 +213,16 @@ def test_ribli18_leaves_out_whole_blocks_for_small_maps_and_says_so(pixels, left
 
 
 def test_batch_statistics_are_those_of_the_batch_and_run_as_state():
-    layer, maps = layers.BatchNorm(3, momentum=0.9, epsilon=0.0), 5 + 2 * image(8, 6, 6, 3)
+    layer, maps = layers.BatchNorm(3), 5 + 2 * image(8, 6, 6, 3)
     layer = eqx.tree_at(lambda layer: (layer.weight, layer.bias), layer, (jnp.full(3, 2.0), jnp.full(3, 1.0)))
     layer, state = architectures.with_state(layer)
     out, state = jax.vmap(layer.learn, in_axes=(0, None), out_axes=(0, None), axis_name=layers.BATCH_AXIS)(maps, state)
     mean, variance = maps.mean((0, 1, 2)), maps.var((0, 1, 2))
-    np.testing.assert_allclose(out, 1 + 2 * (maps - mean) / np.sqrt(variance), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(state.get(layer.statistics)[0], 0.1 * mean, rtol=1e-5)
-    np.testing.assert_allclose(state.get(layer.statistics)[1], 0.9 + 0.1 * variance, rtol=1e-5)
+    np.testing.assert_allclose(out, 1 + 2 * (maps - mean) / np.sqrt(variance + layers.EPSILON), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(state.get(layer.statistics)[0], 0.01 * mean, rtol=1e-5)
+    np.testing.assert_allclose(state.get(layer.statistics)[1], 0.99 + 0.01 * variance, rtol=1e-5)
     frozen = architectures.frozen(layer, state)
-    expected = 1 + 2 * (maps[0] - 0.1 * mean) / np.sqrt(0.9 + 0.1 * variance)
+    expected = 1 + 2 * (maps[0] - 0.01 * mean) / np.sqrt(0.99 + 0.01 * variance + layers.EPSILON)
     np.testing.assert_allclose(frozen(maps[0]), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -303,7 +303,7 @@ def rebuilt(layer, name, named, x):
         windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(0, 1))[::stride, ::stride]
         return np.einsum("yxcij,ijco->yxo", windows, w) + named[f"{name}.bias"]
     if kind == "BatchNorm":
-        return x / np.sqrt(1 + layer.epsilon) * named[f"{name}.weight"] + named[f"{name}.bias"]
+        return x / np.sqrt(1 + layers.EPSILON) * named[f"{name}.weight"] + named[f"{name}.bias"]
     if kind == "Dense":
         return x @ named[f"{name}.weight"] + named[f"{name}.bias"]
     if kind == "Residual":

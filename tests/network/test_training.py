@@ -360,7 +360,7 @@ def broken(name, index, value):
         (white_maps(), {"steps": 0}, "^steps = 0: must be >= 1$"),
         (white_maps(), {"learning_rate": -1.0}, "^learning_rate = -1.0: must be > 0$"),
         (white_maps(), {"patience": 0}, "^patience = 0: must be >= 1$"),
-        (white_maps(), {"precision": "int8"}, '^precision = "int8": must be one of float32, bfloat16$'),
+        (white_maps(), {"precision": "int8"}, '^precision = .int8.: must be one of "float32", "bfloat16"$'),
         (white_maps(), {"weight_decay": -1.0}, "^weight_decay = -1.0: must be >= 0$"),
         (white_maps(), {"n_gal": -1.0}, "^n_gal = -1.0: must be > 0"),
         (white_maps(), {"width": 0}, "^width = 0: must be 1 <= width"),

@@ -13,55 +13,29 @@ from jaxtyping import Array, Float, Key
 from wlbook.network.architectures import Compact
 from wlbook.network.layers import Beside, Convolution, Dense, GlobalAverage, Layers, ReLU, Residual, run
 
+_INNER = 32  # length of the embedding
+
 
 class Conditioned(eqx.Module):
     """`Compact`, each of whose stages is scaled and shifted by what the network is told (Perez et al. 2018, FiLM).
 
     It takes a map whose last bins are constant: what it is told.
-
-    Attributes:
-        base: the network of the map.
-        embedding: from what is told to a vector.
-        films: from that vector to a scale and a shift for every channel behind each convolution, block and average.
-        told: how many numbers it is told.
     """
 
-    base: Compact
-    embedding: Layers
-    films: tuple[Dense, ...]
-    told: int = eqx.field(static=True)
+    base: Compact  # the network of the map
+    embedding: Layers  # from what is told to a vector
+    films: tuple[Dense, ...]  # from it to a scale and a shift of each channel behind a convolution, block or average
+    told: int = eqx.field(static=True)  # how many numbers it is told
 
-    def __init__(
-        self,
-        *,
-        bins: int,
-        told: int,
-        width: int,
-        ramps: int = 0,
-        outputs: int = 2,
-        inner: int = 32,
-        key: Key[Array, ""],
-    ):
-        """Draw the initial weights.
-
-        Args:
-            bins: tomographic bins of a map, >= 1.
-            told: numbers it is told, >= 1.
-            width, ramps: as in `Compact`.
-            outputs: numbers to predict, >= 1.
-            inner: length of the embedding.
-            key: of the initial weights.
-
-        Raises:
-            ValueError: naming the argument that is out of range.
-        """
+    def __init__(self, *, bins: int, told: int, width: int, ramps: int = 0, key: Key[Array, ""]):
+        """Draw the initial weights; bins, width and ramps are those of `base`."""
         first, *others = jax.random.split(key, 20)
         keys = iter(others)
-        self.base, self.told = Compact(bins=bins, outputs=outputs, width=width, ramps=ramps, key=first), told
-        dense = (Dense(told, inner, gain=math.sqrt(2), key=next(keys)), Dense(inner, inner, key=next(keys)))
+        self.base, self.told = Compact(bins=bins, width=width, ramps=ramps, key=first), told
+        dense = Dense(told, _INNER, gain=math.sqrt(2), key=next(keys)), Dense(_INNER, _INNER, key=next(keys))
         self.embedding = (dense[0], ReLU(), dense[1], ReLU())
         stages = _stages(self.base.layers, bins)
-        self.films = tuple(Dense(inner, 2 * channels, gain=0.1, key=next(keys)) for channels in stages)
+        self.films = tuple(Dense(_INNER, 2 * channels, gain=0.1, key=next(keys)) for channels in stages)
 
     def __call__(self, kappa: Float[Array | np.ndarray, "bin y x"]) -> Float[Array, " output"]:
         """Predict from one map with what is told behind it."""

@@ -19,34 +19,26 @@ Multiplier = Inexact[np.ndarray | Array, "..."]
 FIDUCIAL = Cosmology(*cosmology.FIDUCIAL)
 
 
-def ell_from_length(length: Real, redshift: Real, cosmo: Cosmology = FIDUCIAL) -> float:
-    """Multipole of a comoving wavelength seen at a redshift [dimensionless]: ell = 2 pi chi(z) / length.
+def ell_from_length(length: Real, redshift: Real) -> float:
+    """Multipole of a comoving wavelength [Mpc/h] seen at a redshift, both > 0: ell = 2 pi chi(z) / length.
 
-    Args:
-        length: comoving wavelength [Mpc/h], > 0.
-        redshift: of the structures, > 0.
-        cosmo: gives the distance chi; the fiducial by default, since a cut is chosen before the answer is known.
+    The distance chi is that of the fiducial cosmology, since a cut is chosen before the answer is known.
     """
     check_positive("length", length, "Mpc/h")
     check_positive("redshift", redshift, "dimensionless")
-    return 2.0 * math.pi * float(cosmology.distance(cosmo, redshift)) / length
+    return 2.0 * math.pi * float(cosmology.distance(FIDUCIAL, redshift)) / length
 
 
-def lens_redshifts(source_redshifts: Sequence[Real], cosmo: Cosmology = FIDUCIAL) -> list[float]:
-    """Redshift half-way to each bin's sources in comoving distance: where matter bends their light most.
-
-    Args:
-        source_redshifts: mean of each bin's sources, > 0.
-        cosmo: gives the distances.
-    """
+def lens_redshifts(source_redshifts: Sequence[Real]) -> list[float]:
+    """Redshift half-way to each bin's sources (mean > 0) in comoving distance: where matter bends light most."""
 
     def beyond(z: float, chi: float) -> float:
-        return float(cosmology.distance(cosmo, z)) - chi
+        return float(cosmology.distance(FIDUCIAL, z)) - chi
 
     found = []
     for source in source_redshifts:
         check_positive("source_redshift", source, "dimensionless")
-        half = 0.5 * float(cosmology.distance(cosmo, source))
+        half = 0.5 * float(cosmology.distance(FIDUCIAL, source))
         found.append(float(root_scalar(beyond, args=(half,), bracket=(1e-6, source)).root))
     return found
 
@@ -55,9 +47,8 @@ def low_pass(kappa: Maps, ell: Number, *, side: Real, window: Window = "sharp") 
     """Keep the large scales: ell' <= ell, the mean included.
 
     Args:
-        kappa: maps.
         ell: cut [dimensionless], > 0.
-        side: side of the map along x [deg], > 0; pixels are square.
+        side: of the map along x [deg], > 0; pixels are square.
         window: "sharp" (1 up to the cut, 0 above; idempotent) or "gaussian", exp(-ell'^2 / (2 ell^2)).
     """
     check_positive("ell", ell, "dimensionless")
@@ -71,14 +62,7 @@ def high_pass(kappa: Maps, ell: Number, *, side: Real, window: Window = "sharp")
 
 
 def band_stop(kappa: Maps, low: Number, high: Number, *, side: Real, window: Window = "sharp") -> Maps:
-    """Remove the scales low < ell' <= high: `low_pass` at `low` plus `high_pass` at `high`.
-
-    Args:
-        kappa: maps.
-        low: lower edge of the removed band [dimensionless], > 0.
-        high: upper edge [dimensionless], > low.
-        side, window: as in `low_pass`.
-    """
+    """Remove the scales low < ell' <= high, with low > 0: `low_pass` at `low` plus `high_pass` at `high`."""
     check_positive("low", low, "dimensionless")
     check_rising(low, high)
     return multiply_modes(kappa, 1.0 + _window(kappa, low, side, window) - _window(kappa, high, side, window))

@@ -1,6 +1,7 @@
 """Compositions of degradations, and functions from their short names (`wlbook.common.degradation_names`)."""
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,11 +22,8 @@ def degrade(kappa: Maps, *, spec: str, side: Real, redshifts: Sequence[Real] = (
     """Apply the degradations that a specification names (see `parse`) from left to right, each with a key of its own.
 
     Args:
-        kappa: maps.
         spec: for example "low_pass:1000+shuffle_pixels"; "none" changes nothing.
-        side: side of the map along x [deg].
-        redshifts: of each bin's lenses, for comoving scales that name none.
-        key: random key.
+        side, redshifts: as in `parse`.
     """
     steps = [_function(step, spec, side, redshifts) for step in degradation_names.read(spec)]
     for index, function in enumerate(steps):
@@ -36,21 +34,13 @@ def degrade(kappa: Maps, *, spec: str, side: Real, redshifts: Sequence[Real] = (
 def parse(spec: str, *, side: Real, redshifts: Sequence[Real] = ()) -> functools.partial[AnyMaps]:
     """Turn a specification into a degradation, called as `f(kappa, key=key)`.
 
-    Grammar: STEP or STEP+STEP+..., STEP = NAME[:NUMBER...][:OPTION], for example "low_pass:1000",
-    "low_pass:20arcmin", "high_pass:10Mpc/h@0.5" (a comoving wavelength seen at a redshift; "@0.2,0.3" gives each bin
-    its own, and without @ each bin is cut at the redshift of its lenses), "keep_kappa:-1:1" (in units of each map's
-    sigma), "keep_kappa:-0.01kappa:0.02kappa" (kappa itself), "remove_kappa:3:inf:histogram",
-    "low_pass:1000+shuffle_pixels", "none".
-
-    The result is a partial of `degrade` whose arguments are plain text and numbers, so the store can name it.
+    For example "low_pass:20arcmin", "high_pass:10Mpc/h@0.5", "remove_kappa:3:inf:histogram",
+    "low_pass:1000+shuffle_pixels"; the whole grammar stands in `wlbook.common.degradation_names.read`. The result is a
+    partial of `degrade` whose arguments are plain text and numbers, so the store can name it.
 
     Args:
-        spec: the specification.
-        side: side of the map along x [deg], > 0.
+        side: of the map along x [deg], > 0.
         redshifts: of each bin's lenses (`lens_redshifts`), for comoving scales that name none.
-
-    Raises:
-        ValueError: one line with the specification, what is wrong, the grammar and the names.
     """
     check_positive("side", side, "deg")
     for step in degradation_names.read(spec):
@@ -59,30 +49,21 @@ def parse(spec: str, *, side: Real, redshifts: Sequence[Real] = ()) -> functools
     return functools.partial(degrade, spec=spec.replace(" ", ""), side=side, **comoving)
 
 
-# Each name's function, and which keyword it needs.
-_CALLS: dict[str, tuple[Callable[..., Any], str]] = {
-    "low_pass": (low_pass, "side"),
-    "high_pass": (high_pass, "side"),
-    "band_stop": (band_stop, "side"),
-    "keep_kappa": (keep_kappa, "key"),
-    "remove_kappa": (remove_kappa, "key"),
-    "gaussianize": (gaussianize, ""),
-    "shuffle_pixels": (shuffle_pixels, "key"),
-    "randomize_phases": (randomize_phases, "key"),
-    "sum_bins": (sum_bins, ""),
-    "single_bin": (single_bin, ""),
-    "coarsen": (coarsen, ""),
-    "add_noise": (add_noise, "key"),
-    "mask_holes": (mask_holes, "side"),
-}
-assert _CALLS.keys() == degradation_names.NAMES.keys()
+_CALLS: tuple[Any, ...] = (
+    low_pass, high_pass, band_stop, keep_kappa, remove_kappa, gaussianize, shuffle_pixels, randomize_phases,
+    sum_bins, single_bin, coarsen, add_noise, mask_holes,
+)  # fmt: skip
+_BY_NAME: dict[str, Callable[..., Any]] = {function.__name__: function for function in _CALLS}
+assert _BY_NAME.keys() == degradation_names.NAMES.keys()
 
 
 def _function(step: Step, spec: str, side: Real, redshifts: Sequence[Real]) -> Degradation:
     """One step of a specification as a function of (kappa, *, key)."""
-    function, needs = _CALLS[step.name]
-    keywords: dict[str, Any] = {"side": side} if needs == "side" else {}
-    keywords |= {degradation_names.NAMES[step.name].option: step.option} if step.option else {}
+    function = _BY_NAME[step.name]
+    needs = inspect.signature(function).parameters
+    keywords: dict[str, Any] = {"side": side} if "side" in needs else {}
+    if step.option:
+        keywords[degradation_names.NAMES[step.name].option] = step.option
     if step.name in ("keep_kappa", "remove_kappa") and any(amount.unit == "kappa" for amount in step.amounts):
         keywords["units"] = "kappa"
     values = [_value(amount, spec, redshifts) for amount in step.amounts]
@@ -93,7 +74,7 @@ def _function(step: Step, spec: str, side: Real, redshifts: Sequence[Real]) -> D
     def call(kappa: Maps, *, key: Key[Array, ""]) -> AnyMaps:
         if bins - {kappa.shape[-3]}:
             raise ValueError(f"degradation = {spec!r}: {max(bins)} redshifts for maps of {kappa.shape[-3]} bins")
-        return function(kappa, *values, **keywords, **({"key": key} if needs == "key" else {}))
+        return function(kappa, *values, **keywords, **({"key": key} if "key" in needs else {}))
 
     return call
 

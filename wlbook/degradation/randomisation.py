@@ -15,10 +15,8 @@ def shuffle_pixels(kappa: Maps, *, permutation: Draw = "shared", key: Key[Array,
     """Move every pixel to a random place: the histogram stays to the bit, every spatial structure goes.
 
     Args:
-        kappa: maps.
         permutation: "shared": one for all bins of a map, so pixels of one line of sight stay together;
             "separate": one for each bin. Every map of a batch has its own either way.
-        key: random key.
     """
     checks.one_of("permutation", permutation, Draw)
     return _shuffle(kappa, key, bins=1 if permutation == "shared" else kappa.shape[-3])
@@ -38,10 +36,8 @@ def randomize_phases(kappa: Maps, *, phases: Draw = "shared", key: Key[Array, ""
     construction: modes that must be real turn by 0 or pi. The mean stays.
 
     Args:
-        kappa: maps.
         phases: "shared": one angle for all bins of a map, which keeps the cross-spectra too; "separate": one for
             each bin, which keeps the auto-spectra only. Every map of a batch has its own either way.
-        key: random key.
     """
     checks.one_of("phases", phases, Draw)
     return _turn(kappa, key, bins=1 if phases == "shared" else kappa.shape[-3])

@@ -35,21 +35,13 @@ class SampledDegradation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DegradationFamily:
-    """Which degradations one network covers.
+    """Which degradations one network covers."""
 
-    Attributes:
-        side: of the maps [deg].
-        pixels: of a side of the maps.
-        bins: tomographic bins; with one there is nothing to sum.
-        power: share of the variance of a typical map in waves up to each of `grid`.
-        noise: share of that variance that is noise added after the degradation, which no degradation takes away.
-    """
-
-    side: float
-    pixels: int
-    bins: int
-    power: tuple[float, ...]
-    noise: float = 0.0
+    side: float  # of the maps [deg]
+    pixels: int  # of a side of the maps
+    bins: int  # tomographic; with one there is nothing to sum
+    power: tuple[float, ...]  # share of the variance of a typical map in waves up to each of `grid`
+    noise: float = 0.0  # share of that variance that is noise added after the degradation, which none takes away
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -67,36 +59,34 @@ class DegradationFamily:
         return np.geomspace(*self.ells, len(self.power))
 
     def read(self, spec: str, redshifts: tuple[float, ...] = ()) -> SampledDegradation:
-        """The degradation that a specification names, as for one map.
+        """The degradation that a specification names, as for one map; what the family does not hold is refused.
 
         Args:
             spec: a single step of the grammar in `wlbook.common.degradation_names`.
             redshifts: of each bin's lenses, for comoving scales that name none.
-
-        Raises:
-            ValueError: a specification that this family does not hold; a cut beyond its ends.
         """
+
+        def learns(holds: bool, what: str, given: str = "") -> None:
+            if not holds:
+                raise ValueError(f"degradation = {spec!r}: {given}one network learns {what}")
+
         steps = degradation_names.read(spec) or (degradation_names.Step("none"),)
         name, amounts, option = steps[0]
-        if len(steps) > 1 or name not in self.kinds or option not in ("", "sharp", "mean", "shared"):
-            raise ValueError(f"degradation = {spec!r}: one network learns single steps of {', '.join(self.kinds)}")
-        if any(amount.unit == "kappa" for amount in amounts):
-            raise ValueError(f"degradation = {spec!r}: one network learns thresholds in standard deviations of a map")
+        known = len(steps) == 1 and name in self.kinds and option in ("", "sharp", "mean", "shared")
+        learns(known, f"single steps of {', '.join(self.kinds)}")
+        learns(all(amount.unit != "kappa" for amount in amounts), "thresholds in standard deviations of a map")
         values = [amount.value for amount in amounts]
         if name in _FILTERS:
-            (amount,) = amounts
+            (amount,), (low, high) = amounts, self.ells
             seen = amount.redshifts or redshifts
             if amount.unit == "Mpc/h":
-                if len(set(seen)) != 1:
-                    raise ValueError(f"degradation = {spec!r}: one network learns one cut for all bins")
+                learns(len(set(seen)) == 1, "one cut for all bins")
                 values = [ell_from_length(amount.value, seen[0])]
-            if not self.ells[0] <= values[0] <= self.ells[1]:
-                low, high = (f"{ell:.0f}" for ell in self.ells)
-                raise ValueError(f"degradation = {spec!r}: ell = {values[0]:.0f}, one network learns {low} to {high}")
-        if name in _RANGES and any(_FARTHEST + _CLOSEST < abs(value) < math.inf for value in values):
-            raise ValueError(f"degradation = {spec!r}: one network learns thresholds up to {_FARTHEST + _CLOSEST:g}")
-        if name in _RANGES and values == [-math.inf, math.inf]:
-            raise ValueError(f"degradation = {spec!r}: one network learns ranges with an end")
+            learns(low <= values[0] <= high, f"{low:.0f} to {high:.0f}", f"ell = {values[0]:.0f}, ")
+        if name in _RANGES:
+            far = _FARTHEST + _CLOSEST
+            learns(not any(far < abs(value) < math.inf for value in values), f"thresholds up to {far:g}")
+            learns(values != [-math.inf, math.inf], "ranges with an end")
         if name == "remove_kappa" and math.inf in map(abs, values):  # what is left is one range
             name, values = "keep_kappa", [-math.inf, values[0]] if values[1] == math.inf else [values[1], math.inf]
         first, second = [*values, 0.0, 0.0][:2]
@@ -120,14 +110,12 @@ class DegradationFamily:
         ell = first_ell * (last_ell / first_ell) ** jax.random.uniform(cut, (maps,))
         low = _FARTHEST * jax.random.uniform(low, (maps,), minval=-1.0)
         beyond = low + _CLOSEST + (_FARTHEST - low) * jax.random.uniform(gap, (maps,))
-        open_end = jnp.where(self._is("keep_kappa", kind), jax.random.randint(ends, (maps,), 0, 3), 2)
+        open_end = jnp.where(self._among(kind, "keep_kappa"), jax.random.randint(ends, (maps,), 0, 3), 2)
         first = jnp.where(open_end == 0, -jnp.inf, low)
         second = jnp.where(open_end == 0, low, jnp.where(open_end == 1, jnp.inf, beyond))
-        filters = self._is("low_pass", kind) | self._is("high_pass", kind)
-        ranges = self._is("keep_kappa", kind) | self._is("remove_kappa", kind)
-        return SampledDegradation(
-            kind, jnp.where(filters, ell, jnp.where(ranges, first, 0.0)), jnp.where(ranges, second, 0.0)
-        )
+        ranges = self._among(kind, *_RANGES)
+        first = jnp.where(self._among(kind, *_FILTERS), ell, jnp.where(ranges, first, 0.0))
+        return SampledDegradation(kind, first, jnp.where(ranges, second, 0.0))
 
     def apply(
         self, kappa: Float[Array, "map bin y x"], drawn: SampledDegradation, *, key: Key[Array, ""]
@@ -150,7 +138,7 @@ class DegradationFamily:
         }
         if len(drawn.kind) == 1:  # one for all maps: no other is worked out
             return jax.lax.switch(drawn.kind[0], [degraded[kind] for kind in self.kinds])
-        mine = [self._is(kind, drawn.kind)[:, None, None, None] for kind in self.kinds]
+        mine = [self._among(drawn.kind, kind)[:, None, None, None] for kind in self.kinds]
         return jnp.select(mine, [degraded[kind]() for kind in self.kinds])
 
     def told(self, drawn: SampledDegradation) -> Float[Array, "map number"]:
@@ -158,10 +146,9 @@ class DegradationFamily:
         low, high = self.ells
         on_log = 2 * jnp.log(jnp.maximum(drawn.first, low) / low) / math.log(high / low) - 1
         thresholds = [jnp.clip(numbers / _OPEN, -1, 1) for numbers in (drawn.first, drawn.second)]
-        filters = self._is("low_pass", drawn.kind) | self._is("high_pass", drawn.kind)
-        ranges = self._is("keep_kappa", drawn.kind) | self._is("remove_kappa", drawn.kind)
-        first, second = (jnp.where(ranges, numbers, 0.0) for numbers in thresholds)
-        strengths = jnp.stack([jnp.where(filters, on_log, 0.0), first, second], axis=1)
+        ranges = self._among(drawn.kind, *_RANGES)
+        cut = jnp.where(self._among(drawn.kind, *_FILTERS), on_log, 0.0)
+        strengths = jnp.stack([cut, *(jnp.where(ranges, numbers, 0.0) for numbers in thresholds)], axis=1)
         return jnp.concatenate([jax.nn.one_hot(drawn.kind, len(self.kinds)), strengths], axis=1)
 
     def standardised(
@@ -170,11 +157,8 @@ class DegradationFamily:
         """Degraded maps in units of the mean and standard deviation that a typical map would have left.
 
         For a filter that is the square root of the power left; for a range of kappa it is that of a Gaussian histogram.
-        It is the same for all cosmologies, so nothing is lost.
-
-        Args:
-            kappa: in units of the standard deviation of typical undegraded maps.
-            drawn: the degradation of each.
+        It is the same for all cosmologies, so nothing is lost. Kappa comes in units of the standard deviation of
+        typical undegraded maps.
         """
         low_passed = jnp.interp(jnp.log(jnp.maximum(drawn.first, 1.0)), np.log(self.grid), np.asarray(self.power))
         first, second = jnp.clip(drawn.first, -9, 9), jnp.clip(drawn.second, -9, 9)
@@ -182,13 +166,12 @@ class DegradationFamily:
         inside = jax.scipy.stats.norm.cdf(second) - jax.scipy.stats.norm.cdf(first)
         mean = density[0] - density[1]
         square = inside + first * density[0] - second * density[1]
-        removed = self._is("remove_kappa", drawn.kind)
+        removed, ranges = self._among(drawn.kind, "remove_kappa"), self._among(drawn.kind, *_RANGES)
         mean, square = jnp.where(removed, -mean, mean), jnp.where(removed, 1 - square, square)
-        ranges = removed | self._is("keep_kappa", drawn.kind)
         mean = jnp.where(ranges, mean, 0.0)
         left = jnp.where(ranges, square - mean**2, 1.0)
-        left = jnp.where(self._is("low_pass", drawn.kind), low_passed, left)
-        left = jnp.where(self._is("high_pass", drawn.kind), 1 - low_passed, left)
+        left = jnp.where(self._among(drawn.kind, "low_pass"), low_passed, left)
+        left = jnp.where(self._among(drawn.kind, "high_pass"), 1 - low_passed, left)
         signal = 1 - self.noise
         left = jnp.maximum(left, 1e-4) * signal + self.noise
         mean = mean * math.sqrt(signal)
@@ -199,8 +182,8 @@ class DegradationFamily:
         """How many numbers `told` gives."""
         return len(self.kinds) + 3
 
-    def _is(self, name: str, kind: Array) -> Array:
-        return kind == (self.kinds.index(name) if name in self.kinds else -1)
+    def _among(self, kind: Array, *names: str) -> Array:
+        return jnp.isin(kind, jnp.array([self.kinds.index(name) for name in names]))
 
 
 def family(shown: Float[Array, "map bin y x"], side: float, noise: float) -> DegradationFamily:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Key
 
-from wlbook.common import random
+from wlbook.common import batching, checks, random
 from wlbook.network import checkpoints, trainer
 from wlbook.network.configuration import Training
 from wlbook.network.estimators import Estimator
@@ -27,26 +27,20 @@ from wlbook.statistics import spectra
 
 KINDS = ("spectra", "histogram")
 _FLOOR = 1e-5  # of the mean power: what a filter took away is the same in every map
-_EDGES = (-np.inf, *np.linspace(-3.0, 5.0, 33), np.inf)
+_EDGES = np.linspace(-3.0, 5.0, 33)  # of the histogram, whose first and last bins are open
+_INNER = 64  # width of the two hidden layers
+_DRAWS = 8  # of noise (and of what is random in the degradation) for each map; each step takes one of them
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Which numbers of a map a twin is shown.
+    """Which numbers of a map a twin is shown."""
 
-    Attributes:
-        kind: "spectra" or "histogram".
-        side: of the maps [deg].
-        pixels: of a side of the maps.
-        spread: standard deviation of the maps, the unit of the histogram.
-        power: mean power of each bin [sr], the unit of the floor of the spectra.
-    """
-
-    kind: str
-    side: float
-    pixels: int
-    spread: float
-    power: tuple[float, ...]
+    kind: str  # "spectra" or "histogram"
+    side: float  # of the maps [deg]
+    pixels: int  # of a side of the maps
+    spread: float  # standard deviation of the maps, the unit of the histogram
+    power: tuple[float, ...]  # mean power of each bin [sr], the unit of the floor of the spectra
 
     @property
     def ell_edges(self) -> list[float]:
@@ -68,8 +62,7 @@ class Summary:
         else:
             values = kappa / self.spread
             flat = values.reshape(*values.shape[:-2], -1)
-            edges = jnp.asarray(_EDGES[1:-1])
-            above = jnp.stack([(flat >= edge).mean(-1) for edge in edges], axis=-1)
+            above = jnp.stack([(flat >= edge).mean(-1) for edge in jnp.asarray(_EDGES)], axis=-1)
             ends = [jnp.ones_like(above[..., :1]), above, jnp.zeros_like(above[..., :1])]
             share = -jnp.diff(jnp.concatenate(ends, axis=-1), axis=-1)
             numbers += [jnp.sqrt(share).reshape(*share.shape[:-2], -1), jnp.log(flat.std(-1) + 1e-3)]
@@ -89,27 +82,20 @@ class _Numbers(eqx.Module):
 
 
 class Dressed(eqx.Module):
-    """Layers in a row, applied one after the other."""
+    """Layers in a row."""
 
     layers: Layers
 
     def __call__(self, kappa: Float[Array, "bin y x"]) -> Float[Array, " output"]:
-        """Apply them."""
+        """Apply one after the other."""
         return run(self.layers, kappa)
 
 
 class Twin(eqx.Module):
-    """A trained twin.
+    """A trained twin; target scales, history and `coarsen` are as in `Estimator`."""
 
-    Attributes:
-        model: the dense network.
-        mean, scale: of the numbers it is shown.
-        target_mean, target_scale, history, coarsen: as in `Estimator`.
-        summary: which numbers.
-    """
-
-    model: Dressed
-    mean: Float[Array, " number"]
+    model: Dressed  # dense layers
+    mean: Float[Array, " number"]  # of the numbers it is shown, over maps
     scale: Float[Array, " number"]
     target_mean: Float[Array, " output"]
     target_scale: Float[Array, " output"]
@@ -125,38 +111,25 @@ class Twin(eqx.Module):
 
     def save(self, folder: Path) -> None:
         """Write everything into `folder`."""
-        described = {"summary": dataclasses.asdict(self.summary), "coarsen": self.coarsen, "history": self.history}
-        described |= {"numbers": len(self.mean), "inner": self.model.layers[2].weight.shape[1]}
-        leaves = (self.model, self.mean, self.scale, self.target_mean, self.target_scale)
-        checkpoints.write(folder, described, leaves)
+        checkpoints.write(folder, self, summary=dataclasses.asdict(self.summary), numbers=len(self.mean))
 
     @classmethod
     def load(cls, folder: Path) -> "Twin":
         """Read what `save` wrote."""
 
-        def blank(described: dict[str, Any]) -> Any:
+        def blank(described: dict[str, Any]) -> Twin:
+            summary = Summary(**described["summary"] | {"power": tuple(described["summary"]["power"])})
             numbers, targets = jnp.zeros(described["numbers"]), jnp.zeros(2)
-            model = _dense(described["numbers"], described["inner"], jax.random.key(0))
-            return model, numbers, numbers, targets, targets
+            model = _dense(described["numbers"], jax.random.key(0))
+            return cls(model, numbers, numbers, targets, targets, {}, summary)
 
-        described, leaves = checkpoints.read(folder, blank)
-        summary = Summary(**{**described["summary"], "power": tuple(described["summary"]["power"])})
-        history = checkpoints.history_of(described)
-        return cls(*leaves, history=history, summary=summary, coarsen=described["coarsen"])
+        return checkpoints.read(folder, blank)
 
 
-def _dense(numbers: int, inner: int, key: Key[Array, ""]) -> Dressed:
+def _dense(numbers: int, key: Key[Array, ""]) -> Dressed:
     one, two, three = jax.random.split(key, 3)
-    layers = (
-        ChannelsLast(),
-        Flatten(),
-        Dense(numbers, inner, gain=2**0.5, key=one),
-        ReLU(),
-        Dense(inner, inner, gain=2**0.5, key=two),
-        ReLU(),
-        Dense(inner, 2, gain=0.1, key=three),
-    )
-    return Dressed(layers)
+    hidden = Dense(numbers, _INNER, gain=2**0.5, key=one), ReLU(), Dense(_INNER, _INNER, gain=2**0.5, key=two), ReLU()
+    return Dressed((ChannelsLast(), Flatten(), *hidden, Dense(_INNER, 2, gain=0.1, key=three)))
 
 
 def fit(
@@ -165,45 +138,25 @@ def fit(
     training: Training,
     *,
     kind: str = "spectra",
-    inner: int = 64,
-    draws: int = 8,
     transform: Callable[..., Array] | None = None,
     seed: int = 0,
 ) -> Twin:
-    """Train a twin on the numbers of degraded noisy maps, with the loss and the optimiser of the networks.
-
-    Args:
-        data: maps with their parameters [map, bin, y, x].
-        survey: noise and smoothing.
-        training: how it learns.
-        kind: "spectra" or "histogram".
-        inner: width of the two hidden layers, >= 1.
-        draws: of noise (and of what is random in the degradation) for each map; each step takes one of them, >= 1.
-        transform: a degradation, as in `survey.observe`.
-        seed: of the initial weights, the order of the maps and the noise.
-
-    Raises:
-        ValueError: an argument out of range, maps that are not finite, no maps of split "train".
-    """
-    if kind not in KINDS:
-        raise ValueError(f'kind = "{kind}": must be one of {", ".join(KINDS)}')
-    for name, value in (("inner", inner), ("draws", draws)):
-        if value < 1:
-            raise ValueError(f"{name} = {value}: must be >= 1")
-    taught = prepare(data, survey, coarsen_by=training.coarsen, held_out=training.held_out)
+    """Train a twin of one of `KINDS` on the numbers of degraded noisy maps, otherwise as `training.fit` trains."""
+    checks.one_of("kind", kind, KINDS)
+    taught = prepare(data, survey, training)
     summary = _summary(kind, taught.shown(transform, seed), taught.side)
-    vectors = _vectors(taught, summary, transform, draws, random.key(seed, "draws"))
+    vectors = _vectors(taught, summary, transform, random.key(seed, "draws"))
     mean, scale = vectors.mean((0, 2)), vectors.std((0, 2))
     # A number that is the same in every map (a band that was filtered away) tells nothing.
     scale = np.where(scale > 1e-4, scale, np.inf).astype(np.float32)
     standard = ((vectors - mean[:, None]) / scale[:, None])[:, :, None]
 
     def pick(numbers: Array, key: Array) -> Array:
-        which = jax.random.randint(key, (len(numbers),), 0, draws)
+        which = jax.random.randint(key, (len(numbers),), 0, _DRAWS)
         return jnp.take_along_axis(numbers, which[:, None, None, None], axis=-1)
 
     model, history = trainer.run(
-        _dense(len(mean), inner, random.key(seed, "weights")),
+        _dense(len(mean), random.key(seed, "weights")),
         standard,
         taught.targets,
         training,
@@ -212,8 +165,8 @@ def fit(
         plan=trainer.plan_for_device(training.batch, streamed=False)._replace(scan=100),
         key=random.key(seed, "training"),
     )
-    scales = (jnp.asarray(each, jnp.float32) for each in (mean, scale, taught.mean, taught.scale))
-    return Twin(model, *scales, history=history, summary=summary, coarsen=training.coarsen)
+    scales = jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32)
+    return Twin(model, *scales, *taught.scales, history, summary, training.coarsen)
 
 
 def _summary(kind: str, shown: Float[Array, "map bin y x"], side: float) -> Summary:
@@ -226,7 +179,7 @@ def _summary(kind: str, shown: Float[Array, "map bin y x"], side: float) -> Summ
 
 
 def _vectors(
-    taught: TrainingSet, summary: Summary, transform: Callable | None, draws: int, key: Key[Array, ""]
+    taught: TrainingSet, summary: Summary, transform: Callable | None, key: Key[Array, ""]
 ) -> Float[np.ndarray, "map number draw"]:
     """The numbers of every map, with several draws of noise."""
 
@@ -234,10 +187,9 @@ def _vectors(
     def numbers(kappa: Array, key: Array) -> Array:
         return summary.of(taught.look(kappa, key, transform=transform))
 
-    size, total = min(256, len(taught.kappa)), len(taught.kappa)
     found = []
-    for start in range(0, total, size):
-        rows = np.arange(start, start + size) % total  # one shape, one compilation
-        maps, part = jnp.asarray(taught.kappa[rows], jnp.float32), jax.random.fold_in(key, start)
-        found.append(np.stack([numbers(maps, jax.random.fold_in(part, draw)) for draw in range(draws)], axis=-1))
-    return np.concatenate(found)[:total]
+    for rows, fresh in batching.equal(len(taught.kappa), 256):
+        maps, part = jnp.asarray(taught.kappa[rows], jnp.float32), jax.random.fold_in(key, int(rows[0]))
+        drawn = [numbers(maps, jax.random.fold_in(part, draw)) for draw in range(_DRAWS)]
+        found.append(np.stack(drawn, axis=-1)[:fresh])
+    return np.concatenate(found)

@@ -16,9 +16,7 @@ def keep_kappa(
     """Keep the pixels with low <= value < high and fill the others.
 
     Args:
-        kappa: maps.
-        low: lower end; may be -inf.
-        high: upper end, > low; may be inf.
+        low, high: ends, which rise; may be -inf and inf.
         units: "sigma": (kappa - mean) / sigma, both measured on each bin of each map; "kappa": kappa itself.
         fill: "mean" of the bin before the cut, or "histogram": values drawn from the pixels that are kept, so that
             a removed pixel cannot be told by its value (a hole is itself a signal).
@@ -39,9 +37,6 @@ def gaussianize(kappa: Maps) -> Maps:
     """Replace every pixel by the Gaussian quantile of its rank: a Gaussian histogram, the same order of pixels.
 
     Mean and variance of each bin of each map are kept, equal pixels stay equal (Weinberg 1992, MNRAS 254, 315).
-
-    Args:
-        kappa: maps.
     """
     flat = kappa.reshape(-1, kappa.shape[-2] * kappa.shape[-1])
 

@@ -5,7 +5,6 @@ table, the receptive field, saliency rules) walks that tuple, so nothing is writ
 alike, with one map `[bin, y, x]`, and answer with one vector; `vmap` makes that a batch.
 """
 
-import abc
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
@@ -18,26 +17,13 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from wlbook.common import checks
-from wlbook.network.layers import (
-    AveragePool,
-    BatchNorm,
-    Beside,
-    ChannelsLast,
-    Convolution,
-    Dense,
-    Flatten,
-    GlobalAverage,
-    Layers,
-    ReLU,
-    Residual,
-    run,
-)
+from wlbook.network import layers as nn
 
 
 class Network(eqx.Module):
     """Layers in a row, and the maps that they take."""
 
-    layers: Layers  # from a map `[bin, y, x]` to a vector
+    layers: nn.Layers  # from a map `[bin, y, x]` to a vector
     bins: int = eqx.field(static=True)  # tomographic bins of a map
     outputs: int = eqx.field(static=True)  # length of the answer
     width: int = eqx.field(static=True)  # channels of the first layer
@@ -48,11 +34,17 @@ class Network(eqx.Module):
         if kappa.shape[0] != self.bins:
             raise ValueError(f"kappa has {kappa.shape[0]} bins: this network was made for bins = {self.bins}")
         self.check_pixels(kappa.shape[1], kappa.shape[2])
-        return run(self.layers, kappa)
+        return nn.run(self.layers, kappa)
 
-    @abc.abstractmethod
+    @property
+    def smallest(self) -> int:
+        """Side of the smallest maps that the layers do not use up [pixels]."""
+        return 16
+
     def check_pixels(self, y: int, x: int) -> None:
         """Raise ValueError if maps of this size do not fit."""
+        if min(y, x) < self.smallest:
+            raise ValueError(f"kappa is {y} x {x} pixels: must be >= {self.smallest} a side for this network")
 
     def _settle(self, *, bins: int, outputs: int, width: int) -> None:
         for name, value, most in (("bins", bins, 64), ("outputs", outputs, 1024), ("width", width, self.widest)):
@@ -63,9 +55,9 @@ class Network(eqx.Module):
 class Compact(Network):
     """A residual network small enough to be trained on a laptop while the reader waits.
 
-    A 5 x 5 convolution of stride 2, then three stages of one widening convolution and one residual block, with 2 x 2
+    A 5 x 5 convolution of stride 2, then two stages of one widening convolution and one residual block, with 2 x 2
     average pools between them, a global average and a dense layer. No batch statistics: a map's output depends on
-    that map alone. Any map of at least `smallest` pixels a side is accepted.
+    that map alone. Any map of 16 pixels a side or more is accepted.
 
     The first convolution mixes pixels before anything non-linear is done to them, and so reads single pixels badly.
     With `ramps` each pixel is first looked at alone: a layer of ramps, each rising from its own height upwards or
@@ -74,53 +66,36 @@ class Compact(Network):
     """
 
     ramps: int = eqx.field(static=True)
-    smallest: ClassVar[int] = 16
     widest: ClassVar[int] = 32
 
     def __init__(self, *, bins: int = 1, outputs: int = 2, width: int = 16, ramps: int = 0, key: Key[Array, ""]):
         """Draw the initial weights.
 
         Args:
-            bins: tomographic bins of a map, >= 1.
-            outputs: numbers to predict, >= 1.
+            bins: tomographic bins of a map, 1 to 64.
+            outputs: numbers to predict, 1 to 1024.
             width: channels of the first wide layer, 1 <= width <= 32; later stages have 2 and 4 times as many.
             ramps: for each bin, 0 <= ramps <= 32; their heights start from -2 to 3 in what the network is shown
                 (standard deviations of the maps), and learn like all else. 0 is no such layer.
-            key: of the initial weights.
         """
         self._settle(bins=bins, outputs=outputs, width=width)
         checks.require(0 <= ramps <= 32, "ramps", ramps, "0 <= ramps <= 32")
         self.ramps = ramps
         keys = iter(jax.random.split(key, 10))
-        spatial = (
-            Convolution(bins * max(1, ramps), width, 5, stride=2, key=next(keys)),
-            ReLU(),
-            AveragePool(2),
-            Convolution(width, 2 * width, 3, key=next(keys)),
-            ReLU(),
-            _block(2 * width, 3, keys),
-            ReLU(),
-            AveragePool(2),
-            Convolution(2 * width, 4 * width, 3, key=next(keys)),
-            ReLU(),
-            _block(4 * width, 3, keys),
-            ReLU(),
-            GlobalAverage(),
-        )
+        spatial: list[Any] = [nn.Convolution(bins * max(1, ramps), width, 5, stride=2, key=next(keys)), nn.ReLU()]
+        for inputs in (width, 2 * width):
+            spatial += [nn.AveragePool(2), nn.Convolution(inputs, 2 * inputs, 3, key=next(keys)), nn.ReLU()]
+            spatial += [_block(2 * inputs, 3, keys), nn.ReLU()]
+        spatial.append(nn.GlobalAverage())
         if ramps:
             features = 4 * width + bins * ramps
-            both = Beside((spatial, (GlobalAverage(),)))
+            both = nn.Beside((tuple(spatial), (nn.GlobalAverage(),)))
             # What the hidden layer sees also goes around it: should its ReLUs die, a linear network is left.
-            hidden = Beside(((Dense(features, 64, gain=math.sqrt(2), key=next(keys)), ReLU()), ()))
-            last = Dense(64 + features, outputs, gain=0.1, key=next(keys))
-            self.layers = (ChannelsLast(), _ramps(bins, ramps), ReLU(), both, hidden, last)
+            hidden = nn.Beside(((nn.Dense(features, 64, gain=math.sqrt(2), key=next(keys)), nn.ReLU()), ()))
+            last = nn.Dense(64 + features, outputs, gain=0.1, key=next(keys))
+            self.layers = (nn.ChannelsLast(), _ramps(bins, ramps), nn.ReLU(), both, hidden, last)
         else:
-            self.layers = (ChannelsLast(), *spatial, Dense(4 * width, outputs, gain=0.1, key=next(keys)))
-
-    def check_pixels(self, y: int, x: int) -> None:
-        """Raise ValueError for a map that the strides would use up."""
-        if min(y, x) < self.smallest:
-            raise ValueError(f"kappa is {y} x {x} pixels: must be >= {self.smallest} a side")
+            self.layers = (nn.ChannelsLast(), *spatial, nn.Dense(4 * width, outputs, gain=0.1, key=next(keys)))
 
 
 class Ribli18(Network):
@@ -148,7 +123,7 @@ class Ribli18(Network):
         """Draw the initial weights.
 
         Args:
-            bins, outputs, key: as in `Compact`.
+            bins, outputs: as in `Compact`.
             width: channels of the first layer, 1 <= width <= 64; the paper's is 32.
             pixels: side of the maps, which decides how many blocks fit, >= 5; larger maps are accepted too.
         """
@@ -156,29 +131,28 @@ class Ribli18(Network):
         kept = [number for number in range(1, len(self.blocks) + 1) if self._smallest(number) <= pixels]
         checks.at_least("pixels", pixels, self._smallest(1))
         self.pixels = pixels
-        layers: list[Any] = [ChannelsLast()]
+        layers: list[Any] = [nn.ChannelsLast()]
         channels = bins
         for number, block in enumerate(self.blocks[: kept[-1]]):
-            layers += [AveragePool(2)] if number else []
+            layers += [nn.AveragePool(2)] if number else []
             for kernel, units in block:
                 key, mine = jax.random.split(key)
-                layers.append(Convolution(channels, units * width, kernel, padding="VALID", key=mine))
+                layers.append(nn.Convolution(channels, units * width, kernel, padding="VALID", key=mine))
                 channels = units * width
-                layers += [BatchNorm(channels), ReLU()]
+                layers += [nn.BatchNorm(channels), nn.ReLU()]
         del layers[-2]  # the last convolution goes without
-        self.layers = (*layers, GlobalAverage(), Dense(channels, outputs, key=key))
+        self.layers = (*layers, nn.GlobalAverage(), nn.Dense(channels, outputs, key=key))
 
     @property
     def left_out(self) -> int:
         """How many of the 18 convolutions these maps are too small for."""
-        made = sum(isinstance(layer, Convolution) for layer in self.layers)
+        made = sum(isinstance(layer, nn.Convolution) for layer in self.layers)
         return sum(len(block) for block in self.blocks) - made
 
-    def check_pixels(self, y: int, x: int) -> None:
-        """Raise ValueError for a map that the convolutions would use up."""
-        smallest = self._smallest(1 + sum(isinstance(layer, AveragePool) for layer in self.layers))
-        if min(y, x) < smallest:
-            raise ValueError(f"kappa is {y} x {x} pixels: must be >= {smallest} a side for this network")
+    @property
+    def smallest(self) -> int:
+        """Side of the smallest maps that the convolutions do not use up [pixels]."""
+        return self._smallest(1 + sum(isinstance(layer, nn.AveragePool) for layer in self.layers))
 
     @classmethod
     def _smallest(cls, number: int) -> int:
@@ -215,8 +189,7 @@ class DeepLSS(Network):
         """Draw the initial weights.
 
         Args:
-            bins, key: as in `Compact`.
-            outputs: length of the answer, >= 1; n + n (n + 1) / 2 for n parameters.
+            bins, outputs: as in `Compact`; outputs are n + n (n + 1) / 2 for n parameters.
             width: channels of every convolution, 1 <= width <= 256; the paper's is 128.
             pixels: side of the maps, >= 16.
             depth: residual blocks, >= 0; the paper's is 10.
@@ -226,13 +199,13 @@ class DeepLSS(Network):
         checks.at_least("depth", depth, 0)
         self.pixels, self.depth = pixels, depth
         keys = iter(jax.random.split(key, 5 + 2 * depth))
-        layers: list[Any] = [ChannelsLast()]
+        layers: list[Any] = [nn.ChannelsLast()]
         for inputs in (bins, width, width, width):
-            layers += [Convolution(inputs, width, 5, stride=2, key=next(keys)), ReLU()]
+            layers += [nn.Convolution(inputs, width, 5, stride=2, key=next(keys)), nn.ReLU()]
         for _ in range(depth):
-            layers += [_block(width, 5, keys), ReLU()]
+            layers += [_block(width, 5, keys), nn.ReLU()]
         features = (-(-pixels // 16)) ** 2 * width
-        self.layers = (*layers, Flatten(), Dense(features, outputs, gain=0.1, key=next(keys)))
+        self.layers = (*layers, nn.Flatten(), nn.Dense(features, outputs, gain=0.1, key=next(keys)))
 
     def check_pixels(self, y: int, x: int) -> None:
         """Raise ValueError for maps of another size: the dense layer has one weight for each place."""
@@ -240,19 +213,19 @@ class DeepLSS(Network):
             raise ValueError(f"kappa is {y} x {x} pixels: this network was made for pixels = {self.pixels}")
 
 
-def _ramps(bins: int, ramps: int) -> Convolution:
+def _ramps(bins: int, ramps: int) -> nn.Convolution:
     """A 1 x 1 convolution that measures each bin's pixels from several heights, by turns upwards and downwards."""
     start, sign = np.linspace(-2.0, 3.0, ramps), np.resize([1.0, -1.0], ramps)
     weight = np.einsum("ij,h->ijh", np.eye(bins), sign).reshape(1, 1, bins, bins * ramps)
-    plain = Convolution(bins, bins * ramps, 1, key=jax.random.key(0))
+    plain = nn.Convolution(bins, bins * ramps, 1, key=jax.random.key(0))
     ours = jnp.asarray(weight, jnp.float32), jnp.asarray(np.tile(-sign * start, bins), jnp.float32)
     return eqx.tree_at(lambda layer: (layer.weight, layer.bias), plain, ours)
 
 
-def _block(channels: int, kernel: int, keys: Iterator[Array]) -> Residual:
+def _block(channels: int, kernel: int, keys: Iterator[Array]) -> nn.Residual:
     # The last convolution of a branch starts near zero, so that the network starts shallow and deepens.
-    inner = Convolution(channels, channels, kernel, key=next(keys))
-    return Residual((inner, ReLU(), Convolution(channels, channels, kernel, gain=0.1, key=next(keys))))
+    inner = nn.Convolution(channels, channels, kernel, key=next(keys))
+    return nn.Residual((inner, nn.ReLU(), nn.Convolution(channels, channels, kernel, gain=0.1, key=next(keys))))
 
 
 NETWORKS = {"Compact": Compact, "Ribli18": Ribli18, "DeepLSS": DeepLSS}
@@ -262,12 +235,7 @@ NETWORKS = {"Compact": Compact, "Ribli18": Ribli18, "DeepLSS": DeepLSS}
 class Architecture:
     """A network by name, as profiles and saved weights name it, before it knows its maps.
 
-    Attributes:
-        name: in `NETWORKS`.
-        settings: of that network, such as `width`; None is its own default.
-
-    Raises:
-        ValueError: no network of that name, or a setting that it does not have.
+    Settings are of that network, such as `width`; None is its own default.
     """
 
     name: str = "Compact"
@@ -281,14 +249,7 @@ class Architecture:
         object.__setattr__(self, "settings", given)
 
     def build(self, *, bins: int, outputs: int, pixels: int | None = None, key: Key[Array, ""]) -> Network:
-        """A fresh network for maps of so many bins and pixels.
-
-        Args:
-            bins: tomographic bins of a map.
-            outputs: length of the answer.
-            pixels: side of the maps, for networks whose layers depend on it; others leave it unread.
-            key: of the initial weights.
-        """
+        """A fresh network for maps of so many bins and pixels a side, which some networks leave unread."""
         kind, shape = NETWORKS[self.name], {"bins": bins, "outputs": outputs}
         if "pixels" in kind.__dataclass_fields__:
             shape |= {"pixels": pixels}
@@ -313,7 +274,7 @@ def learn(model: Any, kappa: Float[Array, "bin y x"], state: eqx.nn.State) -> tu
         return model(kappa), state
     image: Any = kappa
     for layer in model.layers:
-        if isinstance(layer, BatchNorm):
+        if isinstance(layer, nn.BatchNorm):
             image, state = layer.learn(image, state)
         else:
             image = layer(image)
@@ -326,4 +287,4 @@ def frozen(model: Any, state: eqx.nn.State) -> Any:
 
 
 def _is_norm(node: Any) -> bool:
-    return isinstance(node, BatchNorm)
+    return isinstance(node, nn.BatchNorm)

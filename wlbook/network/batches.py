@@ -42,20 +42,14 @@ class Streamed:
     kept, and `order` shuffles the blocks, and the maps of a few blocks at a time, instead of all maps at once.
     """
 
-    def __init__(self, kappa: xr.DataArray, *, factor: int = 1, keep: int = WINDOW + 1):
-        """Read from an array that need not be loaded.
-
-        Args:
-            kappa: maps [map, bin, y, x].
-            factor: pixels averaged along each side.
-            keep: blocks held in memory.
-        """
+    def __init__(self, kappa: xr.DataArray, *, factor: int = 1):
+        """Read maps [map, bin, y, x] that need not be loaded; `factor` pixels are averaged along each side."""
         chunks = kappa.encoding.get("chunks") or (1,)
         self.block = min(int(chunks[0]), len(kappa))
         coarse = coarsen(np.zeros(kappa.shape[-2:], np.float32), factor)
         self.shape = (*kappa.shape[:2], *coarse.shape)
 
-        @functools.lru_cache(keep)
+        @functools.lru_cache(WINDOW + 1)
         def read(number: int) -> np.ndarray:
             maps = kappa.isel(map=slice(number * self.block, (number + 1) * self.block)).to_numpy()
             maps = np.asarray(coarsen(np.asarray(maps, np.float32), factor))
@@ -78,15 +72,9 @@ class Streamed:
         return found
 
 
-def source(kappa: xr.DataArray, *, factor: int = 1, limit: int | None = None) -> np.ndarray | Streamed:
-    """Maps in memory when they fit on the device, else a stream of them.
-
-    Args:
-        kappa: maps [map, bin, y, x], loaded or not.
-        factor: pixels averaged along each side.
-        limit: largest size to hold [bytes]; by default half of the device's memory.
-    """
-    if 4 * kappa.size // factor**2 > (device_memory() // 2 if limit is None else limit):
+def source(kappa: xr.DataArray, *, factor: int = 1) -> np.ndarray | Streamed:
+    """Maps in memory when they fit into half of the device's, else a stream of them, both as `Streamed` reads them."""
+    if 4 * kappa.size // factor**2 > device_memory() // 2:
         return Streamed(kappa, factor=factor)
     return np.asarray(coarsen(np.asarray(kappa.to_numpy(), np.float32), factor))
 
@@ -102,8 +90,6 @@ def order(maps: int, batch: int, key: Key[Array, ""], *, block: int = 1) -> Call
 
     Args:
         maps: how many there are, >= batch; what is left over at the end of a pass is not seen in it.
-        batch: maps in a step.
-        key: of all passes.
         block: maps that are read together; with more than 1, blocks are shuffled, and `WINDOW` blocks among themselves.
     """
     steps = maps // batch

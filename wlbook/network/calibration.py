@@ -16,11 +16,6 @@ def by_model(
 ) -> xr.Dataset:
     """Bias and scatter of the answers, model by model.
 
-    Args:
-        truth: of each map.
-        predicted: of each map.
-        model: which maps belong together.
-
     Returns:
         `truth`, `mean` and `scatter` (standard deviation) of the answers, and `error` (of the mean, as if maps were
         independent), each (model, parameter); the last two are NaN for a model with one map. The bias is mean - truth.
@@ -49,13 +44,10 @@ def slope(table: xr.Dataset) -> Float[np.ndarray, " parameter"]:
 def scores(
     truth: Float[np.ndarray, "map 2"], predicted: Float[np.ndarray, "map 2"], unseen: Bool[np.ndarray, " map"]
 ) -> dict[str, float]:
-    """R^2 of one network's answers: of S8, of S8 on unseen models, of omega_m and of sigma_8.
+    """R^2 of one network's answers (omega_m, sigma_8): of S8, of S8 on unseen models, of omega_m and of sigma_8.
 
-    Args:
-        truth: omega_m and sigma_8 of each map.
-        predicted: the answers.
-        unseen: maps of models that the network did not learn from; their R^2 is held against the variance over all
-            maps, and it is NaN where there are none.
+    Unseen are maps of models that the network did not learn from; their R^2 is held against the variance over all maps,
+    and it is NaN where there are none.
     """
     s_8, answer = (np.array([cosmology.s_8(*pair) for pair in pairs.tolist()]) for pairs in (truth, predicted))
     few = r_squared(s_8[unseen], answer[unseen], variance=float(s_8.var())) if unseen.any() else np.nan
@@ -81,10 +73,7 @@ def r_squared(
 ) -> float:
     """The share of the variance of `truth` that `predicted` explains: 1 is perfect, 0 is no better than the mean.
 
-    Args:
-        truth: of each map.
-        predicted: of each map.
-        variance: of the truth over the whole design, where the maps are of a few models only.
+    Where the maps are of a few models only, give the `variance` of the truth over the whole design.
     """
     truth, predicted = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
     return float(1 - np.mean((predicted - truth) ** 2) / (np.var(truth) if variance is None else variance))

@@ -1,5 +1,6 @@
 """Networks on disk: the state of a training, whole or not at all; and what came out of one, described."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -24,14 +25,9 @@ def save(folder: Path, state: PyTree) -> None:
 
 
 def resume(folder: Path, initial: dict[str, Any]) -> dict[str, Any]:
-    """The state kept in `folder`, or the initial one where there is none.
+    """The state kept in `folder`, or the initial one where there is none; their entry "of" tells trainings apart.
 
-    Args:
-        folder: where `save` wrote.
-        initial: a state of the same structure; its entry "of" tells trainings apart.
-
-    Raises:
-        ValueError: what lies there is no state, or that of another training.
+    What is no state, or that of another training, is refused.
     """
     path = folder / "state.eqx"
     for torn in folder.glob("state.*.part"):  # of a process that was killed while it wrote
@@ -53,21 +49,17 @@ def finite(tree: PyTree) -> bool:
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
 
 
-def write(folder: Path, described: dict[str, Any], leaves: PyTree) -> None:
-    """Write what describes an object (JSON; arrays as lists) and its arrays (Equinox leaves) into `folder`."""
+def write(folder: Path, trained: Any, **described: Any) -> None:
+    """Write a trained network: what describes it and its history as JSON, its other arrays as Equinox leaves."""
     folder.mkdir(parents=True, exist_ok=True)
+    described |= {"history": trained.history, "coarsen": trained.coarsen}
     (folder / "described.json").write_text(json.dumps(described, default=lambda array: np.asarray(array).tolist()))
-    eqx.tree_serialise_leaves(folder / "leaves.eqx", leaves)
+    eqx.tree_serialise_leaves(folder / "leaves.eqx", dataclasses.replace(trained, history={}))
 
 
-def read(folder: Path, blank: Callable[[dict[str, Any]], PyTree]) -> tuple[dict[str, Any], PyTree]:
-    """What `write` wrote; `blank` makes arrays of the same structure from the description, values not looked at."""
+def read(folder: Path, blank: Callable[[dict[str, Any]], Any]) -> Any:
+    """What `write` wrote; `blank` makes a network of that structure from the description, values not looked at."""
     described = json.loads((folder / "described.json").read_text())
-    return described, eqx.tree_deserialise_leaves(
-        folder / "leaves.eqx", eqx.filter_eval_shape(lambda: blank(described))
-    )
-
-
-def history_of(described: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The history of a training in a description."""
-    return {name: np.asarray(values) for name, values in described["history"].items()}
+    trained = eqx.tree_deserialise_leaves(folder / "leaves.eqx", eqx.filter_eval_shape(lambda: blank(described)))
+    history = {name: np.asarray(values) for name, values in described["history"].items()}
+    return dataclasses.replace(trained, history=history, coarsen=described["coarsen"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import optax
 
+from wlbook.common import checks
 from wlbook.network import losses, optimisers
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -27,9 +28,6 @@ class Training:
             to the best weights; None never stops and keeps the last ones.
         coarsen: pixels averaged along each side before anything else: fewer pixels, cheaper steps; >= 1.
         held_out: models not to learn from; None is every eighth from 16 models on, else none.
-
-    Raises:
-        ValueError: naming the attribute that is out of range.
     """
 
     steps: int = 1500
@@ -44,17 +42,12 @@ class Training:
     held_out: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("steps", self.steps), ("batch", self.batch), ("coarsen", self.coarsen)):
-            if value < 1:
-                raise ValueError(f"{name} = {value}: must be >= 1")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(f"learning_rate = {self.learning_rate}: must be > 0")
-        if self.weight_decay is not None and not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay = {self.weight_decay}: must be >= 0")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f'precision = "{self.precision}": must be one of {", ".join(PRECISIONS)}')
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience = {self.patience}: must be >= 1")
+        for name, least in {"steps": 1, "batch": 1, "coarsen": 1, "patience": 1, "weight_decay": 0}.items():
+            if (value := getattr(self, name)) is not None:
+                checks.at_least(name, value, least)
+        if self.learning_rate is not None:
+            checks.positive("learning_rate", self.learning_rate)
+        checks.one_of("precision", self.precision, PRECISIONS)
         losses.outputs_for(self.loss, 1)
         optimisers.recipe(self.optimiser)
         if self.held_out is not None:  # hashable

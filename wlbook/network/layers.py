@@ -21,6 +21,7 @@ from wlbook.common import random
 
 _FEW = 16  # inputs times the pixels of a stride's square
 BATCH_AXIS = "batch"  # the name of the vmapped axis over which BatchNorm takes its statistics
+MOMENTUM, EPSILON = 0.99, 1e-3  # of BatchNorm: the share of a running mean that one step keeps; added to a variance
 
 Layers = tuple[Callable[[Any], Any], ...]
 
@@ -131,14 +132,11 @@ class BatchNorm(eqx.Module):
     weight: Float[Array, " channel"]
     bias: Float[Array, " channel"]
     statistics: eqx.nn.StateIndex
-    momentum: float = eqx.field(static=True)
-    epsilon: float = eqx.field(static=True)
 
-    def __init__(self, channels: int, *, momentum: float = 0.99, epsilon: float = 1e-3):
-        """Start with mean 0 and variance 1; `momentum` is the share of the running mean that one step keeps."""
+    def __init__(self, channels: int):
+        """Start with mean 0 and variance 1."""
         self.weight, self.bias = jnp.ones(channels), jnp.zeros(channels)
         self.statistics = eqx.nn.StateIndex((jnp.zeros(channels), jnp.ones(channels)))
-        self.momentum, self.epsilon = momentum, epsilon
 
     def __call__(self, image: Float[Array, "y x channel"]) -> Float[Array, "y x channel"]:
         """Standardise with the initial statistics: what an untrained network does."""
@@ -152,7 +150,7 @@ class BatchNorm(eqx.Module):
         mean = lax.pmean(full.mean(axis=(0, 1)), BATCH_AXIS)
         variance = lax.pmean(((full - mean) ** 2).mean(axis=(0, 1)), BATCH_AXIS)
         kept = [
-            self.momentum * old + (1 - self.momentum) * lax.stop_gradient(new)
+            MOMENTUM * old + (1 - MOMENTUM) * lax.stop_gradient(new)
             for old, new in zip(state.get(self.statistics), (mean, variance), strict=True)
         ]
         out = self._affine((mean, variance))(full).astype(image.dtype)
@@ -164,7 +162,7 @@ class BatchNorm(eqx.Module):
 
     def _affine(self, statistics: Any) -> "Affine":
         mean, variance = statistics
-        weight = self.weight / jnp.sqrt(variance + self.epsilon)
+        weight = self.weight / jnp.sqrt(variance + EPSILON)
         return Affine(weight, self.bias - mean * weight)
 
 

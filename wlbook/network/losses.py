@@ -24,11 +24,8 @@ def likelihood(outputs: Float[Array, "map output"], targets: Float[Array, "map t
     """Gaussian negative log-likelihood with predicted mean and precision, paper B's, without the constant.
 
     -ln L = |A^T (mean - target)|^2 / 2 - ln det A, where A A^T is the precision. It is divided by the number of
-    targets, so that always answering the mean and variance of standardised targets gives 1/2.
-
-    Args:
-        outputs: n means and the n (n + 1) / 2 entries of `factor`.
-        targets: n numbers for each map.
+    targets, so that always answering the mean and variance of standardised targets gives 1/2. The outputs for n targets
+    are n means and the n (n + 1) / 2 entries of `factor`.
     """
     number = targets.shape[1]
     residual = outputs[:, :number] - targets
@@ -45,13 +42,9 @@ def factor(outputs: Float[Array, "map output"], number: int) -> Float[Array, "ma
     """
     diagonal = jnp.exp(outputs[:, number : 2 * number])
     rows, columns = jnp.tril_indices(number, -1)
-    return (
-        jnp.zeros((len(outputs), number, number), outputs.dtype)
-        .at[:, jnp.arange(number), jnp.arange(number)]
-        .set(diagonal)
-        .at[:, rows, columns]
-        .set(outputs[:, 2 * number :])
-    )
+    root = jnp.zeros((len(outputs), number, number), outputs.dtype)
+    root = root.at[:, jnp.arange(number), jnp.arange(number)].set(diagonal)
+    return root.at[:, rows, columns].set(outputs[:, 2 * number :])
 
 
 LOSSES: dict[str, Loss] = {"squared": squared, "absolute": absolute, "likelihood": likelihood}

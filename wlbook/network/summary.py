@@ -47,19 +47,9 @@ class LayerSummary:
 
 
 def table(model: eqx.Module, pixels: int) -> list[LayerSummary]:
-    """What each layer does to a map of `pixels` x `pixels`, read from the model itself.
-
-    Args:
-        model: any network of this module.
-        pixels: side of the map [pixels].
-
-    Raises:
-        ValueError: a layer that has no entry here.
-    """
-    bins = getattr(model, "bins", 1)
+    """What each layer does to a map of `pixels` x `pixels`, read from the model itself."""
     layers: Any = model.layers  # pyright: ignore[reportAttributeAccessIssue]
-    rows, _, _, _ = _walk(layers, (bins, pixels, pixels), 1, 1, 0)
-    return rows
+    return _walk(layers, (getattr(model, "bins", 1), pixels, pixels), 1, 1, 0)[0]
 
 
 def receptive_field(model: eqx.Module) -> int:

@@ -24,7 +24,7 @@ import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key, PyTree
 
-from wlbook.common import compiling, random
+from wlbook.common import batching, compiling, random
 from wlbook.common.checks import check_finite
 from wlbook.common.progress import progress
 from wlbook.network import architectures, batches, checkpoints, layers, losses, optimisers
@@ -36,15 +36,10 @@ SAVE_SECONDS = 10.0  # between two checkpoints
 
 
 class ExecutionPlan(NamedTuple):
-    """How the loop runs on a device.
+    """How the loop runs on a device."""
 
-    Attributes:
-        scan: steps in one compiled call.
-        devices: that share each batch.
-    """
-
-    scan: int
-    devices: tuple[Any, ...]
+    scan: int  # steps in one compiled call
+    devices: tuple[Any, ...]  # that share each batch
 
 
 def plan_for_device(batch: int, streamed: bool) -> ExecutionPlan:
@@ -75,22 +70,17 @@ def run(
 
     Args:
         model: a fresh network, from `[bin, y, x]` to `[output]`, of the order of 1 in and out.
-        kappa: maps [map, bin, y, x], an array or `batches.Streamed`.
-        targets: standardised [map, target].
+        kappa, targets: maps [map, bin, y, x], an array or `batches.Streamed`; their standardised targets [map, target].
         training: how; `coarsen` and `held_out` are for whoever makes `kappa` and `validation`.
         observe: from a batch of maps and a key to what the network sees.
         validation: held-out maps and targets, looked at `CHECKS` times on the way and never learnt from.
-        checkpoint: folder to keep the state in and to go on from.
+        checkpoint: folder to keep the state in and to go on from; it stays if the loss is not finite any more.
         plan: how the loop runs; by default `plan_for_device` chooses.
         key: of the order of the maps and of the noise.
 
     Returns:
         The network, its batch statistics frozen, and its history: `step` and `loss` of each step, `held_out_step` and
         `held_out_loss` of each look at the held-out maps.
-
-    Raises:
-        ValueError: an argument out of range; maps or targets that are not finite; targets that do not vary.
-        FloatingPointError: the loss is not finite; the last checkpoint is kept.
     """
     streamed = isinstance(kappa, batches.Streamed)
     targets = np.asarray(targets, np.float32)
@@ -141,8 +131,7 @@ class Trainer:
         self.everywhere = NamedSharding(mesh, PartitionSpec())
         self.split = NamedSharding(mesh, PartitionSpec("map"))
         parted, self.statistics = architectures.with_state(model)
-        self.fixed = eqx.filter(parted, eqx.is_inexact_array, inverse=True)
-        self.weights = eqx.filter(parted, eqx.is_inexact_array)
+        self.weights, self.fixed = eqx.partition(parted, eqx.is_inexact_array)
         self.learn = _shared(_learner, training, self.fixed, plan.scan == 1)
         if plan.scan == 1:
             self.see, self.advance = compiling.compiled(self.see), self._one_step
@@ -158,14 +147,13 @@ class Trainer:
         optimiser = self.training.optimizer().init(self.weights)
         fresh = {"weights": self.weights, "optimiser": optimiser, "statistics": self.statistics}
         # NumPy copies without a compilation for each shape: a step gives its arguments' memory away.
-        network = self.place(jax.tree.map(lambda leaf: np.array(leaf), fresh))
-        best = {name: network[name] for name in ("weights", "statistics")}
+        network = self.place(jax.tree.map(np.array, fresh))
         return {
             "network": network,
             "done": np.int64(0),
             "loss": np.full(self.training.steps, np.nan),
             "held_out": np.full(checks, np.nan),
-            "best": None if self.training.patience is None else jax.tree.map(jnp.array, best),
+            "best": None if self.training.patience is None else _kept(network),
             "of": np.int64(identity),
         }
 
@@ -252,7 +240,6 @@ class _HeldOut:
     def __init__(self, trainer: Trainer, validation: tuple[Any, Any]):
         self.trainer = trainer
         self.kappa, self.targets = validation[0], np.asarray(validation[1], np.float32)
-        self.size = min(256, len(self.targets))
 
         @compiling.compiled
         def see(maps, number):
@@ -263,21 +250,24 @@ class _HeldOut:
 
     def __call__(self, network: Any) -> float:
         """The loss of a network."""
-        parts = []
-        for start in range(0, len(self.targets), self.size):
-            rows = np.arange(start, start + self.size) % len(self.targets)  # one shape, one compilation
+        found = []
+        for rows, fresh in batching.equal(len(self.targets), 256):
             maps = self.trainer.place(np.asarray(self.kappa[rows], np.float32))
-            parts.append(np.asarray(self.asked(network, self.see(maps, start))))
-        found = np.concatenate(parts)[: len(self.targets)]
-        return float(losses.LOSSES[self.trainer.training.loss](jnp.asarray(found), jnp.asarray(self.targets)))
+            found.append(np.asarray(self.asked(network, self.see(maps, int(rows[0]))))[:fresh])
+        outputs, targets = jnp.asarray(np.concatenate(found)), jnp.asarray(self.targets)
+        return float(losses.LOSSES[self.trainer.training.loss](outputs, targets))
 
 
 def _note(state: dict[str, Any], check: int, score: float, patience: int | None) -> None:
     """Write down a look at the held-out maps, and keep weights that are better than ever."""
     if patience is not None and score < np.nanmin([*state["held_out"][:check], np.inf]):
-        now = {name: state["network"][name] for name in ("weights", "statistics")}
-        state["best"] = jax.tree.map(jnp.array, now)  # a copy: the next step gives its arguments' memory away
+        state["best"] = _kept(state["network"])
     state["held_out"][check] = score
+
+
+def _kept(network: dict[str, Any]) -> dict[str, Any]:
+    """A copy of what to go back to: the next step gives its arguments' memory away."""
+    return jax.tree.map(jnp.array, {name: network[name] for name in ("weights", "statistics")})
 
 
 def _stopped(state: dict[str, Any], patience: int | None) -> bool:
@@ -341,21 +331,11 @@ def _check(model, kappa, targets: np.ndarray, training: Training, observe, valid
 
 
 def step_seconds(
-    model: Callable[..., Any],
-    observe: Callable[[Array, Array], Array],
-    kappa: Any,
-    *,
-    batch: int,
-    repeats: int = 4,
+    model: Callable[..., Any], observe: Callable[[Array, Array], Array], kappa: Any, *, batch: int
 ) -> float:
-    """Seconds that a training step takes here, measured: noise, degradation, answers and their gradient.
+    """Seconds that a training step takes here, the median of four: noise, degradation, answers and their gradient.
 
-    Args:
-        model: a fresh network.
-        observe: from a batch of maps and a key to what the network sees.
-        kappa: maps to learn from.
-        batch: maps in a step.
-        repeats: steps measured, after one that compiles.
+    Model, observe and kappa are as in `run`.
     """
 
     @eqx.filter_jit
@@ -367,7 +347,7 @@ def step_seconds(
 
     maps = jnp.asarray(kappa[np.arange(batch) % len(kappa)], jnp.float32)
     times = []
-    for number in range(repeats + 1):
+    for number in range(5):  # the first one compiles
         start = time.perf_counter()
         jax.block_until_ready(step(model, maps, random.key(number, "price")))
         times.append(time.perf_counter() - start)

@@ -15,8 +15,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from wlbook.common import compiling, random
-from wlbook.common.checks import check_finite
+from wlbook.common import batching, checks, compiling, random
 from wlbook.common.progress import progress
 from wlbook.network import losses, trainer
 from wlbook.network.architectures import Architecture
@@ -44,10 +43,9 @@ def fit(
     The maps of split "test" are not looked at.
 
     Args:
-        data: maps with their parameters [map, bin, y, x]; they need not be loaded.
-        architecture: the network.
+        data: maps with their parameters; they need not be loaded.
+        architecture, training: the network, and how it learns.
         survey: noise and smoothing of what it sees, drawn afresh at every step.
-        training: how it learns.
         transform: a degradation, as in `survey.observe`.
         mask: True where observed, on the pixels of the data.
         seed: of the initial weights, the order of the maps and the noise.
@@ -55,19 +53,14 @@ def fit(
 
     Returns:
         The network with its scales: it predicts omega_m and sigma_8 themselves.
-
-    Raises:
-        ValueError: an argument out of range, maps that are not finite, no maps of split "train".
-        FloatingPointError: the loss is not finite.
     """
-    taught = prepare(data, survey, coarsen_by=training.coarsen, held_out=training.held_out, mask=mask)
+    taught = prepare(data, survey, training, mask)
     shown = taught.shown(transform, seed)
     scale = spread(shown)
+    shape = {"bins": shown.shape[1], "pixels": shown.shape[-1]}
     outputs = losses.outputs_for(training.loss, taught.targets.shape[1])
     model, history = trainer.run(
-        architecture.build(
-            bins=shown.shape[1], outputs=outputs, pixels=shown.shape[-1], key=random.key(seed, "weights")
-        ),
+        architecture.build(**shape, outputs=outputs, key=random.key(seed, "weights")),
         taught.kappa,
         taught.targets,
         training,
@@ -76,7 +69,7 @@ def fit(
         checkpoint=checkpoint,
         key=random.key(seed, "training"),
     )
-    return taught.estimator(model, scale, history, training.coarsen)
+    return Estimator(model, jnp.float32(scale), *taught.scales, history, training.coarsen)
 
 
 def predict(
@@ -89,7 +82,7 @@ def predict(
     """A network's outputs for observed maps.
 
     Args:
-        model: any callable module from `[bin, y, x]` to `[output]`, such as `Estimator`.
+        model: any callable module, such as `Estimator`.
         maps: what the network is to see, noise and all.
         copies: dihedral copies averaged over, 1 to 8.
         batch: maps at a time; results do not depend on it.
@@ -115,21 +108,13 @@ def predictions(
     the statistics see the same maps.
 
     Args:
-        trained: from `fit`.
-        kappa: noiseless maps.
-        survey: noise and smoothing.
-        side: side of a map [deg].
+        trained: from `fit`, which predicts omega_m and sigma_8.
+        kappa, survey: noiseless maps, their noise and smoothing.
+        side: of a map [deg].
         seed: of the noise.
         transform: the degradation the network was trained with.
         mask: True where observed, on the pixels of `kappa`.
-        copies: dihedral copies averaged over, 1 to 8.
-        batch: maps at a time; results do not depend on it.
-
-    Returns:
-        omega_m and sigma_8 for each map.
-
-    Raises:
-        ValueError: an argument out of range.
+        copies, batch: as in `predict`.
     """
     options = {"survey": survey, "pixel": 60 * side / kappa.shape[-1], "transform": transform, "mask": mask}
     look = compiling.by_value(functools.partial(look_at, **options, factor=trained.coarsen))
@@ -140,20 +125,15 @@ def _batched(model: Any, look: Any, kappa, stream: Any, copies: int, batch: int)
     """A network's answer to every map, one compiled batch at a time."""
     if len(kappa) == 0:
         raise ValueError("kappa holds no map: must hold >= 1")
-    if batch < 1:
-        raise ValueError(f"batch = {batch}: must be >= 1")
-    if not 1 <= copies <= 8:
-        raise ValueError(f"copies = {copies}: must be 1 <= copies <= 8")
-    check_finite("kappa", kappa)
-    model = without_history(model)
-    names = random.of_maps(len(kappa))
-    size, done = min(batch, len(kappa)), []
-    for start in progress(range(0, len(kappa), size), "predicting", unit="batch"):
-        rows = np.arange(start, start + size) % len(kappa)  # the last batch is filled up: one shape, one compilation
+    checks.at_least("batch", batch, 1)
+    checks.require(1 <= copies <= 8, "copies", copies, "1 <= copies <= 8")
+    checks.check_finite("kappa", kappa)
+    model, names, done = without_history(model), random.of_maps(len(kappa)), []
+    for rows, fresh in progress(batching.equal(len(kappa), batch), "predicting", unit="batch"):
         maps = jnp.asarray(kappa[rows], jnp.float32)
         seen = maps if look is None else _seen(look, stream, maps, names[rows])
-        done.append(np.asarray(_answers(model, copies, seen)))
-    return np.concatenate(done)[: len(kappa)]
+        done.append(np.asarray(_answers(model, copies, seen))[:fresh])
+    return np.concatenate(done)
 
 
 @compiling.filter_compiled

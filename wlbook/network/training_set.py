@@ -10,10 +10,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from wlbook.common import compiling, random
-from wlbook.common.checks import check_finite
+from wlbook.common import checks, compiling, random
 from wlbook.network import batches
-from wlbook.network.estimators import Estimator
+from wlbook.network.configuration import Training
 from wlbook.simulation.dataset import select
 from wlbook.simulation.survey import Mask, Survey, coarsen, observe
 
@@ -21,76 +20,43 @@ PARAMETERS = ("omega_m", "sigma_8")
 
 
 class TrainingSet(NamedTuple):
-    """Maps and targets to learn from.
+    """Maps and targets to learn from."""
 
-    Attributes:
-        kappa: noiseless maps [map, bin, y, x], an array or `batches.Streamed`.
-        targets: omega_m and sigma_8 of each map, standardised [map, target].
-        mean, scale: that they were standardised with.
-        held_out: maps and targets of models that are not learnt from; None if there are none.
-        look: from a batch of maps and a key to what the survey shows; takes a degradation as `transform`.
-        side: of the maps [deg].
-    """
-
-    kappa: Any
-    targets: Float[np.ndarray, "map target"]
-    mean: Float[np.ndarray, " target"]
-    scale: Float[np.ndarray, " target"]
-    held_out: tuple[Any, Float[np.ndarray, "other target"]] | None
-    look: Callable[..., Array]
-    side: float
+    kappa: Any  # noiseless maps [map, bin, y, x], an array or `batches.Streamed`
+    targets: Float[np.ndarray, "map target"]  # omega_m and sigma_8 of each map, standardised
+    scales: tuple[Float[Array, " target"], Float[Array, " target"]]  # the mean and standard deviation for that
+    held_out: tuple[Any, Float[np.ndarray, "other target"]] | None  # maps and targets of models not learnt from
+    look: Callable[..., Array]  # from maps and a key to what the survey shows; takes a degradation as `transform`
+    side: float  # of the maps [deg]
 
     def shown(self, transform: Callable[..., Array] | None, seed: int) -> Float[Array, "map bin y x"]:
-        """256 of the maps as a survey would show them.
-
-        Raises:
-            ValueError: one of them is not finite.
-        """
+        """256 of the maps as a survey would show them; none may hold a number that is not finite."""
         few = self.kappa[np.arange(0, len(self.kappa), -(-len(self.kappa) // 256))]
-        check_finite("kappa", self.kappa if isinstance(self.kappa, np.ndarray) else few)
+        checks.check_finite("kappa", self.kappa if isinstance(self.kappa, np.ndarray) else few)
         look = compiling.by_value(functools.partial(self.look, transform=transform))
         return compiling.called(look, jnp.asarray(few), random.key(seed, "scale"))
 
-    def estimator(self, model: Any, input_scale: float, history: dict[str, np.ndarray], coarsen: int) -> Estimator:
-        """A network that learnt these targets, with the scales of what goes in and comes out."""
-        targets = (jnp.asarray(values, jnp.float32) for values in (self.mean, self.scale))
-        return Estimator(model, jnp.float32(input_scale), *targets, history=history, coarsen=coarsen)
 
-
-def prepare(
-    data: xr.Dataset,
-    survey: Survey,
-    *,
-    coarsen_by: int = 1,
-    held_out: Sequence[int] | None = None,
-    mask: Mask | None = None,
-) -> TrainingSet:
+def prepare(data: xr.Dataset, survey: Survey, training: Training, mask: Mask | None = None) -> TrainingSet:
     """The maps of split "train", ready to be learnt from; those of split "test" are not looked at.
 
-    Args:
-        data: maps with their parameters [map, bin, y, x]; they need not be loaded.
-        survey: what the networks see them with.
-        coarsen_by: pixels averaged along each side before the noise.
-        held_out: models not to learn from, as in `is_held_out`.
-        mask: True where observed, on the pixels of `data`.
-
-    Raises:
-        ValueError: no maps of split "train", targets that do not vary.
+    The maps need not be loaded; the mask is on their pixels, before `training.coarsen` makes them larger.
     """
     data = select(data, "train")
     if data.sizes["map"] == 0:
         raise ValueError('data holds no map of split "train"')
-    aside = is_held_out(data["model"].to_numpy(), held_out)
+    aside, factor = is_held_out(data["model"].to_numpy(), training.held_out), training.coarsen
     learnt, unseen = (data.isel(map=np.flatnonzero(which)) for which in (~aside, aside))
     targets, wanted = (np.stack([part[name].to_numpy() for name in PARAMETERS], axis=1) for part in (learnt, unseen))
     check_targets(targets)
     mean, scale = targets.mean(axis=0), targets.std(axis=0)
+    scales = jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32)
     if mask is not None:
-        mask = np.asarray(coarsen(np.asarray(mask, np.float32), coarsen_by)) == 1
-    look = functools.partial(look_at, survey=survey, pixel=float(data.attrs["pixel"]) * coarsen_by, mask=mask)
-    kappa, others = (batches.source(part["kappa"], factor=coarsen_by) for part in (learnt, unseen))
+        mask = np.asarray(coarsen(np.asarray(mask, np.float32), factor)) == 1
+    look = functools.partial(look_at, survey=survey, pixel=float(data.attrs["pixel"]) * factor, mask=mask)
+    kappa, others = (batches.source(part["kappa"], factor=factor) for part in (learnt, unseen))
     rest = (others, (wanted - mean) / scale) if len(wanted) else None
-    return TrainingSet(kappa, (targets - mean) / scale, mean, scale, rest, look, float(data.attrs["side"]))
+    return TrainingSet(kappa, (targets - mean) / scale, scales, rest, look, float(data.attrs["side"]))
 
 
 def look_at(kappa: Any, key: Key[Array, ""], **options: Any) -> Array:
@@ -101,21 +67,16 @@ def look_at(kappa: Any, key: Key[Array, ""], **options: Any) -> Array:
 def check_targets(targets: Any) -> None:
     """Raise ValueError for targets that are not finite, or the same for every map."""
     targets = np.asarray(targets)
-    check_finite("targets", targets)
+    checks.check_finite("targets", targets)
     for column, values in enumerate(targets.T):
         if np.ptp(values) == 0:
             raise ValueError(f"targets[:, {column}] = {values[0]:g} for every map: must vary")
 
 
 def spread(shown: Float[Array, "..."]) -> float:
-    """Standard deviation of what a network is shown.
-
-    Raises:
-        ValueError: it is 0 or not finite.
-    """
+    """Standard deviation of what a network is shown."""
     found = float(np.std(np.asarray(shown)))
-    if not (math.isfinite(found) and found > 0):
-        raise ValueError(f"what the network is shown has standard deviation {found}: must be finite and > 0")
+    checks.require(0 < found < math.inf, "standard deviation of what the network is shown", found, "finite and > 0")
     return found
 
 
