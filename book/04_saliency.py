@@ -40,8 +40,6 @@ side, pixel = data.attrs["side"], data.attrs["pixel"]
 # it has not run. The dictionary `recipe` holds what `training.fit` was told there.
 
 # %%
-from wlbook.network.estimators import without_history
-
 recipe = pipeline.recipe()
 seeds = range(recipe["seed"], recipe["seed"] + n_seeds)
 
@@ -49,8 +47,7 @@ seeds = range(recipe["seed"], recipe["seed"] + n_seeds)
 def train(**changes):
     """Networks trained as in chapter 3 but for some changes, one for each seed."""
     wanted = {one: {**changes, "seed": one} for one in seeds}
-    networks = pipeline.networks(store, data, wanted)
-    return without_history(list(networks.values()))
+    return list(pipeline.networks(store, data, wanted).values())
 
 
 noiseless = pipeline.noiseless()  # other survey, fewer steps
@@ -187,13 +184,12 @@ def two_small(**changes):
     first = recipe["seed"]
     small = {**pipeline.small(), **changes}
     wanted = {one: {**small, "seed": one} for one in (first, first + 1)}
-    return without_history(tuple(pipeline.networks(store, data, wanted).values()))
+    return tuple(pipeline.networks(store, data, wanted).values())
 
 
 learnt = two_small()
 wrong_labels = saliency.shuffled_labels(data, key=random.key(seed, "labels"))
 shuffled = pipeline.network(store, wrong_labels, **pipeline.small())
-shuffled = without_history(shuffled)
 
 # %% [markdown]
 # Now every method goes before all detectors.
@@ -412,7 +408,6 @@ noise_alone = observe(0 * kappa, with_noise, pixel=pixel, key=noise)
 
 gaussian = pipeline.gaussian(data)
 null = pipeline.network(store, data, **pipeline.small(), transform=gaussian)
-null = without_history(null)
 
 # %% [markdown]
 # Each case is a network and the maps it is shown.

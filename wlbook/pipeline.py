@@ -19,7 +19,7 @@ from wlbook.degradation import grammar
 from wlbook.network import training
 from wlbook.network.architectures import Architecture
 from wlbook.network.configuration import Training
-from wlbook.network.estimators import Estimator
+from wlbook.network.estimators import Estimator, without_history
 from wlbook.runner import chapters
 from wlbook.runner.cache_keys import key_of
 from wlbook.runner.store import Store
@@ -139,14 +139,15 @@ def recipe() -> dict[str, Any]:
 def network(store: Store, data: xr.Dataset, **changes: Any) -> Estimator:
     """Chapter 3's network, trained on `data` with that chapter's parameters in this run, but for `changes`.
 
-    These are arguments of `training.fit`, such as `survey` or `seed`.
+    These are arguments of `training.fit`, such as `survey` or `seed`. It comes without its history, so that what asks
+    networks of a kind is compiled once.
     """
-    return store.make(training.fit, data=data, **{**recipe(), **changes})
+    return without_history(store.make(training.fit, data=data, **{**recipe(), **changes}))
 
 
 def networks(store: Store, data: xr.Dataset, wanted: Mapping[Name, Mapping[str, Any]]) -> dict[Name, Estimator]:
     """Several networks by name, each with its own changes to chapter 3's recipe, as in `network`."""
-    return together(store, training.fit, wanted, data=data, **recipe())
+    return together(store, training.fit, wanted, then=without_history, data=data, **recipe())
 
 
 def noiseless() -> dict[str, Any]:
@@ -204,7 +205,7 @@ def of_chapter_3(
     common = recipe()
     changes = {"survey": survey or common["survey"], **changes}
     wanted = {name: {**changes, "seed": common["seed"] + number} for number, name in enumerate(names)}
-    return networks(store, data, wanted)
+    return together(store, training.fit, wanted, data=data, **recipe())
 
 
 def measured(

@@ -70,9 +70,5 @@ class Estimator(eqx.Module):
 
 
 def without_history(trained: Any) -> Any:
-    """A trained network, or several, without what it cost: networks of a kind then differ in their weights only."""
-
-    def bare(one: Any) -> Any:
-        return dataclasses.replace(one, history={}) if isinstance(one, Estimator) else one
-
-    return jax.tree.map(bare, trained, is_leaf=lambda one: isinstance(one, Estimator))
+    """A trained network without what it cost: networks of a kind then differ in their weights only."""
+    return dataclasses.replace(trained, history={}) if isinstance(trained, Estimator) else trained
