@@ -16,7 +16,10 @@
 # **The cost.** {glue:text}`data-cost`.
 
 # %% tags=["parameters"]
-source = "simulate"  # where the maps come from: "simulate", or a folder of FITS maps; any text
+source = "simulate"  # where the maps come from; a file or folder, or "simulate"
+axes = ""  # of arrays in such files, in their order, as in "map y x bin"; any text
+labels = ""  # of an array: the table of its universes; a file, or ""
+source_side = 0.0  # of such maps, if no file says it, or 0 [deg]; 0 <= source_side <= 40
 bad_files = "refuse"  # what to do about a file of that folder that cannot be used; one of "refuse", "skip"
 design = "paper-a"  # whose plane of models, and whose observed sky; one of "paper-a", "paper-b"
 n_models = 24  # models of the design, each with a box to train on and one to test on; 1 <= n_models <= 512
@@ -27,7 +30,8 @@ pixels = 64  # per side of a map; 16 <= pixels <= 1024
 box = 240.0  # side of a simulated box [Mpc/h]; 50 <= box <= 2000
 particles = 64  # per side of a box, even; 16 <= particles <= 1024
 steps = 12  # of a simulation, from a = 0.1 to today; 6 <= steps <= 200
-sources = "plane"  # galaxies: "plane", "stage-iii" (four bins), or a file with columns z, n_1, n_2 ...; any text
+sources = "plane"  # galaxies: one plane, four bins, or n(z) in a file; a file, or one of "plane", "stage-iii"
+nz = "as the file says"  # redshifts of n(z) in a text; one of "as the file says", "points", "edges"
 source_redshift = 1.0  # of the plane of galaxies; 0 < source_redshift < 8
 method = "multi-plane"  # light bent at every plane, or straight rays; one of "multi-plane", "born"
 a_ia = 0.0  # amplitude of intrinsic alignments; -6 <= a_ia <= 6
@@ -36,7 +40,7 @@ n_second = 0  # further boxes at (0.309, 0.816), paper A's second test; 0 <= n_s
 n_gal = 30.0  # source density, for the figure of noise [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, both components; 0 <= sigma_e <= 1
 smoothing = 3.3  # standard deviation of the Gaussian smoothing [arcmin]; 0 <= smoothing <= 30
-mask = "holes:0.1:6"  # of the figure of noise: "none", "holes:SHARE:RADIUS" in arcmin, or a file; any text
+mask = "holes:0.1:6"  # of the figure of noise [radius in arcmin]; a file, or one of "none", "holes:SHARE:RADIUS"
 rungs = 5  # of the convergence ladder, each a box made anew, the sixth several; 0 <= rungs <= 6
 finest = 256  # particles a side of the finest rung: 256 take 14 GB of memory, 128 take 4; 16 <= finest <= 2048
 seed = 1  # of everything random; 0 <= seed < 2000
@@ -75,10 +79,10 @@ store = Store()
 
 # %% mystnb={"image": {"alt": "The light cone from us to the source drawn to scale, the planes along it, a square of the box's size, and the lensing efficiency above"}, "figure": {"name": "fig-data-cone", "caption": "The path of light, to scale in both directions. Shaded: what one map sees. Vertical lines: the middles of the planes. Squares: the box, wider than the field everywhere. Above: how strongly matter at each distance lenses the source, relative to the best place."}}
 from wlbook.simulation import Cosmology, cosmology, lens_planes, lensing
-from wlbook.simulation.sources import named
+from wlbook.simulation.redshift_tables import named
 
 fiducial = Cosmology(*cosmology.CENTRES[design])
-galaxies = named(sources, source_redshift)
+galaxies = named(sources, source_redshift, nz)
 path = {"box": box, "steps": steps, "source_redshift": float(galaxies.redshift.max())}
 cone = lens_planes.light_cone(fiducial, **path)
 weight = lensing.efficiency(fiducial, cone.distance, cone.scale_factor, galaxies)
@@ -156,14 +160,15 @@ _ = figures.simulation.plane_and_map(surface, kappa[0, -1], **sizes)
 # and its maps are only read. A folder of other people's maps takes the place of the simulations if `source` names one.
 
 # %%
+from wlbook import pipeline
 from wlbook.simulation import dataset, maps
 
 simulated = source == "simulate"
 if simulated:
-    data = maps.simulate(book_box, universes, call=store.make)
+    keep = store.make  # what was made before is read
+    data = maps.simulate(book_box, universes, call=keep)
 else:
-    part = {"pixels": pixels, "n_maps": n_maps, "bad": bad_files}
-    data = maps.fetch(source, **part, call=store.make)
+    data = pipeline.maps(store)  # read from files
 side, pixels = float(data.attrs["side"]), data.sizes["x"]  # of a folder, its own
 pixel, trusted_ell = float(data.attrs["pixel"]), float(data.attrs["trusted_ell"])
 observed, train = dataset.select(data, "fiducial"), dataset.select(data, "train")
@@ -285,7 +290,6 @@ _ = figures.simulation.spectrum_against_theory(
 # {glue:text}`data-wider-boxes` wider boxes.
 
 # %%
-from wlbook import pipeline
 from wlbook.simulation import convergence_ladder
 from wlbook.simulation.boxes import simulate_box
 
@@ -362,10 +366,10 @@ _ = figures.simulation.independent_maps(ell, worth, made=made)
 # first, smoothing comes after, as in paper A; every later page does the same.
 
 # %% mystnb={"image": {"alt": "One map without noise, with noise, with noise and smoothing, and with round holes"}, "figure": {"name": "fig-data-noise", "caption": "One fiducial map without noise; with the shape noise of this page's survey; smoothed after that; and with the holes that bright stars leave, where smoothing takes the mean of what was seen."}}
-from wlbook.simulation import Survey, survey
+from wlbook.simulation import Survey, masks, survey
 
 unsmoothed, smoothed = (Survey(n_gal, sigma_e, length) for length in (0.0, smoothing))
-holes = survey.mask(mask, pixels=pixels, pixel=pixel, seed=seed)
+holes = masks.mask(mask, pixels=pixels, pixel=pixel, seed=seed)
 noise = {"pixel": pixel, "key": random.key(seed, "noise in a picture")}
 looks = {
     "kappa": one,

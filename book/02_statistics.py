@@ -22,7 +22,7 @@
 n_gal = 30.0  # source density [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, both components; 0 <= sigma_e <= 1
 smoothing = 3.3  # standard deviation of the Gaussian smoothing [arcmin]; 0 <= smoothing <= 30
-mask = "none"  # pixels left out: "none", "holes:SHARE:RADIUS" with the radius in arcmin, or a file; any text
+mask = "none"  # pixels left out [radius in arcmin]; a file, or one of "none", "holes:SHARE:RADIUS"
 boundary = "periodic"  # edges of the maps wrap, or what needs pixels beyond them is dropped; one of "periodic", "drop"
 ell_bins = 8  # bins of the power spectrum; 2 <= ell_bins <= 40
 peak_bins = 9  # heights of peaks, of minima, and of the histogram; 2 <= peak_bins <= 40

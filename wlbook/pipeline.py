@@ -6,6 +6,7 @@ page also runs alone.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,10 +21,11 @@ from wlbook.network import training
 from wlbook.network.architectures import Architecture
 from wlbook.network.configuration import Training
 from wlbook.network.estimators import Estimator, without_history
-from wlbook.runner import chapters
+from wlbook.runner import chapters, contents
 from wlbook.runner.cache_keys import key_of
+from wlbook.runner.environment import repository, tell_runner
 from wlbook.runner.store import Store
-from wlbook.simulation import boxes, memory, sources
+from wlbook.simulation import boxes, map_tables, memory, redshift_tables
 from wlbook.simulation import maps as simulated
 from wlbook.simulation.boxes import Box, Universe
 from wlbook.simulation.survey import Survey
@@ -63,7 +65,7 @@ def _fields(kind: type, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def box(parameters: Mapping[str, Any]) -> Box:
     """The box that chapter 1's parameters describe."""
-    galaxies = sources.named(parameters["sources"], parameters["source_redshift"])
+    galaxies = redshift_tables.named(*(parameters[name] for name in ("sources", "source_redshift", "nz")))
     return Box(**{**_fields(Box, parameters), "sources": galaxies})
 
 
@@ -77,8 +79,14 @@ def maps(store: Store) -> xr.Dataset:
     """Chapter 1's maps [map, bin, y, x], simulated or fetched as that chapter does in this run."""
     chosen = chapters.parameters("01_data")
     if chosen["source"] != "simulate":
-        part = {name: chosen[name] for name in ("pixels", "n_maps")}
-        return simulated.fetch(chosen["source"], **part, bad=chosen["bad_files"], call=store.make)
+        part = {name: chosen[name] for name in ("pixels", "n_maps", "axes", "labels", "source_redshift")}
+        files = map_tables.files(Path(chosen["source"]), chosen["labels"])
+        for path in files:
+            if not path.is_relative_to(chosen["source"]):
+                tell_runner({"needs": str(path)})
+        content = contents.digest(files, repository())
+        part |= {"side": chosen["source_side"] or None, "bad": chosen["bad_files"], "content": content}
+        return simulated.fetch(chosen["source"], **part, call=store.make)
     return simulated.simulate(box(chosen), universes(chosen), call=store.make)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from wlbook.common import batching, checks, compiling, random
+from wlbook.common import arrays, batching, checks, compiling, random
 from wlbook.common.progress import progress
 from wlbook.network import losses, trainer
 from wlbook.network.architectures import Architecture
@@ -123,6 +123,7 @@ def predictions(
 
 def _batched(model: Any, look: Any, kappa, stream: Any, copies: int, batch: int) -> np.ndarray:
     """A network's answer to every map, one compiled batch at a time."""
+    kappa = arrays.real("kappa", kappa)
     if len(kappa) == 0:
         raise ValueError("kappa holds no map: must hold >= 1")
     checks.at_least("batch", batch, 1)

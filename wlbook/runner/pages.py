@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wlbook.runner import parameters
+from wlbook.runner import chapters, contents, parameters
 from wlbook.runner.cache_keys import key_of
 from wlbook.runner.environment import write_json
 from wlbook.runner.fingerprint import fingerprint, imports, sha256
@@ -87,6 +87,9 @@ def describe(run: Run, page: str, records: Mapping[str, Any], needs: list[str] |
         "lock": sha256(lock) if lock.is_file() else None,
         "device": device_class(),
     }
+    read = {page, *(needs or [])} & {*run.parameters}
+    if files := _outside(run, read):
+        inputs["files"] = files
     for need in needs or []:
         if need == "records":
             # As text, for an error may be infinite.
@@ -94,8 +97,21 @@ def describe(run: Run, page: str, records: Mapping[str, Any], needs: list[str] |
         elif need in run.parameters:
             inputs[f"parameters of {need}"] = run.parameters[need]
         else:
-            inputs[need] = sha256(run.root / need)
+            path = run.root / need  # or a path of its own, outside the book
+            inputs[need] = contents.digest([path], run.root) if path.exists() else "missing"
     return {"stage": f"page.{page}", "inputs": inputs, "upstream": [], "fingerprint": fingerprint(modules)}
+
+
+def _outside(run: Run, pages: set[str]) -> dict[str, str]:
+    """What the files and folders hold that the parameters of some pages name: path -> hash."""
+    found = {}
+    for page in sorted(pages):
+        known = chapters.read(page, run.root).parameters
+        for name, given in run.parameters[page].items():
+            if name in known and known[name].outside(given):
+                path = known[name].path(given)
+                found[str(path)] = contents.digest([path], run.root) if path.exists() else "missing"
+    return found
 
 
 def notebook(source: str, values: Mapping[str, Any] | None = None) -> Any:

@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,6 +16,8 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(
     rf"(?:(?P<low>{_NUMBER})\s*(?P<above><=?)\s*)?(?P<name>\w+)(?:\s*(?P<below><=?)\s*(?P<high>{_NUMBER}))?"
 )
+_FILE = re.compile(r'a (?:file|folder|file or folder)(?:, or (?:one of )?(?P<words>".*))?')
+_PART = re.compile(r"(?P<path>.+?)(?P<rest>(?:\[[^\[\]]*\])*(?:: .*)?)")  # "2pt.fits[nz]", "labels.npy: s_8"
 DEGRADATIONS = "each a degradation"  # a list of texts that follow `wlbook.common.degradation_names`
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
@@ -33,13 +36,52 @@ class Parameter:
     def rule(self) -> str:
         """What a value must be, in words."""
         rule = self.allowed
-        if not rule.startswith(("one of", "any")):
+        if not rule.startswith(("one of", "any", "a f")):
             kind = _KINDS[type(self.default)]
             if isinstance(self.default, list):
                 element = _KINDS[type(self.default[0])] if self.default else "a value"
                 kind = f"a list of {element.removeprefix('a ')}s"
             rule = f"{kind}, {'each ' if isinstance(self.default, list) and 'each' not in rule else ''}{rule}"
         return f"{rule} [{self.unit}]" if self.unit else rule
+
+    def outside(self, given: Any) -> bool:
+        """Whether a value names a file or folder outside the book, by its rule: "a file, or one of "none", "plane"".
+
+        A word such as "holes:SHARE:RADIUS" stands for all that begin with "holes:".
+        """
+        rule = _FILE.fullmatch(self.allowed)
+        if not rule or not isinstance(given, str) or not given:
+            return False
+        words = re.findall(r'"([^"]*)"', rule["words"] or "")
+        return not any(given == word or (":" in word and given.startswith(word.split(":")[0] + ":")) for word in words)
+
+    def located(self, given: Any, base: Path) -> Any:
+        """A value whose relative path begins at `base`, made absolute; what must be there is there."""
+        if not self.outside(given):
+            return given
+        whole = base / Path(given).expanduser()
+        parts = _PART.fullmatch(given)
+        path, rest = whole, ""
+        if parts and not whole.exists():
+            path, rest = base / Path(parts["path"]).expanduser(), parts["rest"]
+        if not path.exists():
+            raise ValueError(f"{self.name} = {given}: must be {self.rule}; there is no {path.absolute()}")
+        return f"{path.absolute()}{rest}"
+
+    def path(self, given: str) -> Path:
+        """The file or folder that a located value names."""
+        parts = _PART.fullmatch(given)
+        return Path(given) if Path(given).exists() or not parts else Path(parts["path"])
+
+    def read(self, text: str) -> Any:
+        """A value from the command line: text where text is asked for, else a Python literal (10, [1, 2], True)."""
+        text = text.strip()
+        if isinstance(self.default, str):
+            return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+        try:
+            return ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            return {"true": True, "false": False}.get(text, text)
 
     def field(self) -> tuple[Any, Any]:
         """This parameter as a field of a pydantic model."""
@@ -57,10 +99,12 @@ class Parameter:
             element = type(self.default[0]) if self.default else Any
         if self.allowed in ("any text", "any list", "any number", "any whole number", DEGRADATIONS):
             return (list[element] if kind is list else kind), Field()
+        if _FILE.fullmatch(self.allowed) and kind is str:
+            return str, Field()
         match = _RANGE.fullmatch(self.allowed)
         if not match or match["name"] not in (self.name, "each") or not (match["low"] or match["high"]):
             range_ = f"0 < {self.name} <= 1 (either end may go)"
-            others = 'one of "a", "b", any text, any list or each a degradation'
+            others = 'one of "a", "b", a file, a file, or one of "a", any text, any list or each a degradation'
             raise ValueError(f'{self.name}: "{self.allowed}" must read: {range_}, {others}')
         if element not in (int, float):
             raise ValueError(f'{self.name} = {self.default!r}: "{self.allowed}" is for numbers')
@@ -124,11 +168,3 @@ def write_parameters(source: str, values: Mapping[str, Any]) -> str:
             head, tail = lines[first][: old.col_offset], lines[last][old.end_col_offset :]
             lines[first : last + 1] = [head + repr(new).encode() + tail]
     return b"".join(lines).decode()
-
-
-def value(text: str) -> Any:
-    """A value from the command line: a Python literal (10, 1e-3, [1, 2], True), else text."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (SyntaxError, ValueError):
-        return {"true": True, "false": False}.get(text.strip(), text.strip())

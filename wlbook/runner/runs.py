@@ -11,7 +11,7 @@ import yaml
 
 from wlbook.runner.chapters import Chapter, names, read
 from wlbook.runner.environment import repository
-from wlbook.runner.parameters import unknown, value
+from wlbook.runner.parameters import unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,8 @@ def plan(profile: str, changes: Iterable[str], *, chapter: str | None = None, na
     changes = tuple(changes)
     if chapter is not None:
         read(chapter)
-    values = resolve(profile, overrides(changes, chapter=chapter))
+    asked = overrides(changes, chapter=chapter)
+    values = located(resolve(profile, asked), asked, profile)
     if name is not None and not re.fullmatch(r"[\w+.,=-]+", name):
         raise ValueError(f"--name {name}: must be letters, digits, and + - _ . , =")
     return Run(name or run_name(profile, changes, chapter), profile, values, changes)
@@ -56,12 +57,16 @@ def run_name(profile: str, changes: Iterable[str], chapter: str | None = None) -
     return name if len(name) <= 100 else f"{name[:90]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def _file(profile: str) -> Path:
+    """Where a profile lies: a name in `profiles/`, or a path."""
+    return Path(profile) if profile.endswith((".yml", ".yaml")) else repository() / "profiles" / f"{profile}.yml"
+
+
 def profile(name: str) -> dict[str, dict[str, Any]]:
     """What a profile changes: chapter -> parameter -> value; `shared` is for every chapter that has the parameter."""
-    folder = repository() / "profiles"
-    path = Path(name) if name.endswith((".yml", ".yaml")) else folder / f"{name}.yml"
+    path = _file(name)
     if not path.is_file():
-        raise ValueError(unknown("profile", name, sorted(file.stem for file in folder.glob("*.yml"))))
+        raise ValueError(unknown("profile", name, sorted(file.stem for file in path.parent.glob("*.yml"))))
     try:
         table = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
@@ -92,7 +97,33 @@ def overrides(given: Iterable[str], *, chapter: str | None = None) -> dict[str, 
         for target in targets:
             if name not in book[target].parameters:
                 raise ValueError(unknown(f"parameter of {target}", name, book[target].parameters))
-            found.setdefault(target, {})[name] = value(right)
+            parameter = book[target].parameters[name]
+            found.setdefault(target, {})[name] = parameter.read(right)
+    return found
+
+
+def located(
+    values: Mapping[str, Mapping[str, Any]], changes: Mapping[str, Mapping[str, Any]], profile_name: str
+) -> dict[str, dict[str, Any]]:
+    """Values in force whose files are named by absolute paths; a file that is not there is told before any work.
+
+    A relative path on the command line begins where the reader stands, one in a profile at the profile's folder.
+
+    Args:
+        values: in force, from `resolve`.
+        changes: those of them that the command line gave.
+        profile_name: where the others come from.
+    """
+    found = {}
+    for chapter, given in values.items():
+        known, own = read(chapter).parameters, changes.get(chapter, {})
+        try:
+            found[chapter] = {
+                name: known[name].located(item, Path.cwd() if name in own else _file(profile_name).parent)
+                for name, item in given.items()
+            }
+        except ValueError as error:
+            raise ValueError(f"{chapter}.{error}") from None
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
-from wlbook.common import batching, checks
+from wlbook.common import arrays, batching, checks
 from wlbook.common.compiling import filter_compiled
 from wlbook.common.progress import progress
 from wlbook.simulation.cosmology import FIDUCIAL
@@ -95,7 +95,7 @@ def start_of(kappa: Array, baseline: Map | None) -> Array:
 
 def many(kappa: Maps, model: Model, output: Output) -> tuple[Stack, Array]:
     """Maps, and the direction in the space of outputs, both checked."""
-    maps = np.asarray(kappa, np.float32)
+    maps = np.asarray(arrays.real("kappa", kappa), np.float32)
     if maps.ndim != 4 or len(maps) == 0:
         raise ValueError(f"kappa has shape {maps.shape}: must be [map, bin, y, x] with at least one map")
     checks.check_finite("kappa", maps)

@@ -1,7 +1,6 @@
-"""Where the galaxies are whose shapes are measured: one plane, tomographic bins, or a table from a file."""
+"""Where the galaxies are whose shapes are measured: one plane or tomographic bins (`redshift_tables` reads files)."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
@@ -66,36 +65,3 @@ def smail(bins: int = 4, *, z0: float = 0.42, alpha: float = 2.0, beta: float = 
     below = [np.zeros_like(z), *((1 + erf((edge - z) / (np.sqrt(2) * scatter * (1 + z)))) / 2 for edge in edges)]
     inside = np.diff(np.stack([*below, np.ones_like(z)]), axis=0) * overall
     return Sources(z, inside / inside.sum(axis=1, keepdims=True))
-
-
-def read(path: str | Path) -> Sources:
-    """Bins from a text file: a column of ascending redshifts, and one of densities for each bin.
-
-    Lines that start with # are comments. Densities need no norm.
-    """
-    found = Path(path).is_file()
-    checks.require(found, "sources", path, '"plane", "stage-iii" or a file, and there is no such file')
-    try:
-        table = np.loadtxt(path, ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"sources = {path}: cannot be read as a table of numbers ({error})".splitlines()[0]) from None
-    if len(table) < 2 or table.shape[1] < 2:
-        raise ValueError(f"sources = {path}: has {table.shape} rows and columns, must have >= 2 of each: z, n of bin 1")
-    redshift, density = table[:, 0], table[:, 1:].T
-    if not np.isfinite(table).all() or density.min() < 0 or not density.sum(axis=1).all():
-        raise ValueError(f"sources = {path}: densities must be finite, >= 0 and not all 0 in any bin")
-    if np.diff(redshift).min() <= 0 or redshift[0] < 0 or redshift[-1] >= 8:
-        raise ValueError(f"sources = {path}: redshifts must ascend from >= 0 to < 8")
-    # A node stands for the stretch half-way to its neighbours.
-    stretch = np.gradient(redshift)
-    stretch[[0, -1]] /= 2
-    share = density * stretch
-    kept = (redshift > 0) & share.any(axis=0)
-    return Sources(redshift[kept], share[:, kept] / share[:, kept].sum(axis=1, keepdims=True))
-
-
-def named(sources: str, source_redshift: float | list[float]) -> Sources:
-    """The sources a page names: "plane", all at `source_redshift`; "stage-iii", four bins of `smail`; else a file."""
-    if sources == "plane":
-        return at(source_redshift)
-    return smail() if sources == "stage-iii" else read(sources)

@@ -3,14 +3,13 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from wlbook.common import checks, random
+from wlbook.common import arrays, checks
 
 PerBin = float | int | Sequence[float | int]  # one number for all bins, or one for each
 Mask = Bool[Array | np.ndarray, "rows columns"]  # True where the sky was observed; one for all maps and bins
@@ -117,7 +116,9 @@ def observe(
             result.
         key: of the noise, and of the degradation if it draws numbers.
     """
-    image = add_shape_noise(jnp.asarray(kappa), n_gal=survey.n_gal, pixel=pixel, sigma_e=survey.sigma_e, key=key)
+    kappa = arrays.real("kappa", kappa)
+    kappa = jnp.asarray(kappa, None if jnp.issubdtype(kappa.dtype, jnp.floating) else jnp.float32)
+    image = add_shape_noise(kappa, n_gal=survey.n_gal, pixel=pixel, sigma_e=survey.sigma_e, key=key)
     if mask is not None:
         image = jnp.where(_fitting(mask, image), image, 0)
     image = jnp.asarray(coarsen(image, factor))
@@ -126,26 +127,6 @@ def observe(
     larger = kappa.shape[-1] // image.shape[-1]
     kept = None if mask is None else jnp.asarray(coarsen(jnp.asarray(mask, jnp.float32), larger) == 1)
     return smooth(image, survey.smoothing, pixel * larger, kept)
-
-
-def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndarray, "y x"] | None:
-    """The mask that a page's parameter names.
-
-    Args:
-        spec: "none"; "holes:SHARE:RADIUS" as in `random_holes`, with the radius in arcmin; or a file for `read_mask`.
-        pixels, pixel: per side of the maps, and the side of one [arcmin].
-        seed: of the holes.
-    """
-    kind, *values = spec.split(":")
-    if spec == "none":
-        return None
-    if kind != "holes":
-        return read_mask(spec, pixels)
-    try:
-        share, radius = (float(value) for value in values)
-    except ValueError:
-        raise ValueError(f'mask = {spec!r}: must be "none", "holes:SHARE:RADIUS" or a file') from None
-    return random_holes(pixels, pixel=pixel, share=share, radius=radius, key=random.key(seed, "mask"))
 
 
 def random_holes(
@@ -169,27 +150,6 @@ def random_holes(
     seen = np.ones((pixels, pixels), bool)
     for y, x in centres:
         seen &= (at[:, None] - y) ** 2 + (at - x) ** 2 > radius**2
-    return seen
-
-
-def read_mask(path: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
-    """A mask from a file: an image (.fits) or an array (.npy) of the maps' shape, not 0 where the sky was observed."""
-    path = Path(path)
-    try:
-        if path.suffix == ".npy":
-            image = np.asarray(np.load(path))
-        else:
-            from astropy.io import fits  # only who has a file waits for this import
-
-            image = np.asarray(fits.getdata(path))
-    except (OSError, ValueError) as error:
-        reason = "is missing" if not path.exists() else f"cannot be read as .fits or .npy ({error})"
-        raise ValueError(f"mask = {path}: {reason}".splitlines()[0]) from None
-    if np.shape(image) != (pixels, pixels):
-        raise ValueError(f"mask = {path}: is of shape {np.shape(image)}, must be {(pixels, pixels)} like the maps")
-    seen = np.nan_to_num(np.asarray(image, np.float64)) != 0
-    if not seen.any():
-        raise ValueError(f"mask = {path}: observes no pixel")
     return seen
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Num, Shaped
 
-from wlbook.common import checks
+from wlbook.common import arrays, checks
 
 Maps = Num[Array | np.ndarray, "*batch bin y x"]
 Mask = Shaped[Array | np.ndarray, "..."] | None  # [y, x], True where a pixel is observed; None: everywhere
@@ -27,10 +26,8 @@ def checked_maps(
         margin: pixels on each side that a statistic cannot use when edges are dropped.
         more: what else `boundary` may be beside "periodic" and "drop".
     """
-    array = kappa if isinstance(kappa, jax.Array | np.ndarray) else np.asarray(kappa)
+    array = arrays.real("kappa", kappa)
     checks.require(array.ndim >= 3, "shape of kappa", array.shape, "[..., bin, y, x]")
-    real = array.dtype.kind in "fiub" or array.dtype == jax.numpy.bfloat16
-    checks.require(real, "dtype of kappa", array.dtype, "real numbers")
     checks.one_of("boundary", boundary, ("periodic", "drop", *more))
     least = 1 if boundary == "periodic" else 2 * margin + 1
     enough = f'at least {least} x {least} pixels for boundary = "{boundary}"'

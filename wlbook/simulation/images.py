@@ -1,0 +1,291 @@
+"""Arrays in other people's files, each named by a text: FITS images, .npy, .npz, HDF5 and zarr.
+
+A text is a file, and in brackets what of it: `kappa.fits[BIN2]` an extension by name or number, `kappa.npz[kappa]` or
+`maps.h5[stage3/kg]` an array, and then an index: `kappa.npy[17]`, `maps.h5[kappa][3,17]`.
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+UNSEEN = -1.6375e30  # what HEALPix writes where nothing was observed
+_SENTINELS = (-99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
+_LARGEST = 50.0  # of |kappa|, noise included
+_NARROWEST, _WIDEST = 1e-6, 5.0  # of its standard deviation
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz", ".fz")
+
+
+class Place(NamedTuple):
+    """Where an array lies.
+
+    Attributes:
+        path: the file, or the folder of a zarr store.
+        part: extension, or name of the array; "" where the file holds one only.
+        index: of the first axes.
+    """
+
+    path: Path
+    part: str = ""
+    index: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        part = f"[{self.part}]" if self.part else ""
+        return f"{self.path}{part}{list(self.index) if self.index else ''}"
+
+
+class Found(NamedTuple):
+    """An array as the file holds it, and the file's header, if it has one."""
+
+    values: np.ndarray
+    header: Mapping[str, Any]
+
+
+def place(text: str, folder: Path) -> Place:
+    """Read a text that names an array.
+
+    Args:
+        text: the file, relative to `folder` or absolute, and perhaps its part and an index in brackets.
+        folder: where relative names begin.
+    """
+    text = text.strip()
+    whole = folder / text
+    if whole.exists() or "[" not in text:
+        return Place(whole)
+    name, rest = text[: text.index("[")], text[text.index("[") :]
+    groups = _BRACKETS.findall(rest)
+    path = folder / name
+    if "".join(f"[{group}]" for group in groups) != rest:
+        raise ValueError(f"{text}: must read FILE, FILE[NAME], FILE[INDEX] or FILE[NAME][INDEX]")
+    named = is_fits(path) or (groups and not _is_index(groups[0]))
+    part, indices = (groups[0], groups[1:]) if named else ("", groups)
+    if not all(map(_is_index, indices)):
+        raise ValueError(f"{text}: an index must be whole numbers, as in FILE[17] or FILE[3,17]")
+    return Place(path, part, tuple(int(number) for group in indices for number in group.split(",")))
+
+
+def _is_index(text: str) -> bool:
+    return re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text) is not None
+
+
+def is_fits(path: Path) -> bool:
+    """Whether a file is FITS, by its first bytes, or by its name if it is compressed or missing."""
+    if path.is_file():
+        with path.open("rb") as stream:
+            start = stream.read(9)
+        if start[:2] != b"\x1f\x8b":
+            return start == b"SIMPLE  ="
+    return path.name.lower().endswith(_FITS)
+
+
+def read(where: Place, cut: tuple[int | slice, ...] = ()) -> Found:
+    """The array at a place: numbers in the machine's own byte order, mapped from the disk where that is possible.
+
+    Args:
+        where: the place.
+        cut: of the axes that its index leaves; only that part is read.
+
+    Raises:
+        ValueError: one line with the place and what is wrong.
+    """
+    path, index = where.path, (*where.index, *cut)
+    try:
+        if not path.exists():
+            raise ValueError("no such file")
+        header: Mapping[str, Any] = {}
+        if is_fits(path):
+            values, header = _from_fits(path, where.part)
+        elif path.suffix == ".npy":
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+        elif path.suffix == ".npz":
+            values = _from_npz(path, where.part)
+        elif path.suffix in (".h5", ".hdf5", ".hdf"):
+            return Found(_native(_from_hdf5(path, where.part, index)), header)
+        elif path.suffix == ".zarr" or (path.is_dir() and any(path.glob("*zarr*"))):
+            return Found(_native(_from_zarr(path, where.part, index)), header)
+        else:
+            raise ValueError("not a FITS file, nor one that ends in .npy, .npz, .h5, .hdf5 or .zarr")
+        return Found(_native(_indexed(values, index)), header)
+    except (OSError, TypeError, KeyError, IndexError, EOFError, ValueError) as error:
+        raise ValueError(f"{where}: {error}".splitlines()[0]) from None
+
+
+def shape(where: Place) -> tuple[int, ...]:
+    """Shape of the array at a place, which only FITS files, and archives, are read for."""
+    return read(where).values.shape
+
+
+def _native(values: Any) -> np.ndarray:
+    """Real numbers in the machine's byte order; those that are so already stay where they are."""
+    array = np.ma.filled(values.astype(np.float64), np.nan) if np.ma.isMaskedArray(values) else np.asanyarray(values)
+    if array.dtype.kind not in "bfiu":
+        raise ValueError(f"holds {array.dtype}, must hold real numbers")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _indexed(values: Any, index: tuple[int | slice, ...]) -> Any:
+    shape = tuple(values.shape)
+    numbers = [(i, size) for i, size in zip(index, shape, strict=False) if isinstance(i, int)]
+    if len(index) > len(shape) or any(i >= size for i, size in numbers):
+        raise ValueError(f"has the shape {shape}: there is no {list(index)}")
+    return values[index] if index else values[...]
+
+
+def _choose(part: str, names: list[str], what: str) -> str:
+    if not part and len(names) == 1:
+        return names[0]
+    if part not in names:
+        raise ValueError(
+            f"holds the {what} {', '.join(names) or 'none'}: choose one, as in FILE[{(names or ['NAME'])[0]}]"
+        )
+    return part
+
+
+def _from_npz(path: Path, part: str) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as file:
+        return file[_choose(part, list(file.files), "arrays")]
+
+
+def _from_hdf5(path: Path, part: str, index: tuple[int | slice, ...]) -> np.ndarray:
+    import h5py  # only who has such files waits for this import
+
+    with h5py.File(path, "r") as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        return np.asarray(_indexed(file[_choose(part.strip("/"), names, "arrays")], index))
+
+
+def _from_zarr(path: Path, part: str, index: tuple[int | slice, ...]) -> np.ndarray:
+    import zarr
+
+    found: Any = zarr.open(path, mode="r")
+    if isinstance(found, zarr.Group):
+        names = [name for name, _ in found.arrays()] if not part else [part]
+        found = found[_choose(part, names, "arrays")]
+    return np.asarray(_indexed(found, index))
+
+
+def _from_fits(path: Path, part: str) -> tuple[Any, dict[str, Any]]:
+    from astropy.io import fits
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of cards that break the standard: those that matter are read one by one
+        warnings.filterwarnings("error", message=".*truncated")
+        try:
+            with fits.open(path) as file:
+                images = [hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
+                if not images:
+                    tables = [hdu.header.get("PIXTYPE") == "HEALPIX" for hdu in file[1:]]
+                    what = "a HEALPix map, no flat image" if any(tables) else "no image"
+                    raise ValueError(f"holds {what}")
+                names = [hdu.name or str(file.index_of(hdu)) for hdu in images]
+                if part.isdigit() and part not in names:
+                    number = int(part)
+                    chosen = file[number] if number < len(file) else None
+                    if chosen not in images:
+                        raise ValueError(f"extension {number} is no image; there are {', '.join(names)}")
+                else:
+                    upper = [name.upper() for name in names]
+                    chosen = images[upper.index(_choose(part.upper(), upper, "images"))]
+                header = {**_cards(file[0].header), **_cards(chosen.header)}
+                return np.array(chosen.data), header
+        except (OSError, TypeError, EOFError, Warning) as error:
+            raise ValueError(f"not a FITS file that can be read ({error})") from None
+
+
+def _cards(header: Any) -> dict[str, Any]:
+    """The cards that tell the size of an image; one that cannot be read is as good as a text."""
+    found = {}
+    for name in ("ANGLE", "CDELT1", "CD1_1", "CUNIT1", "CTYPE1", "NAXIS1"):
+        try:
+            if name in header:
+                found[name] = header[name]
+        except Exception:
+            found[name] = "unreadable"
+    return found
+
+
+def side_of(header: Mapping[str, Any], pixels: int) -> float | None:
+    """Side of an image by its header [deg]: ANGLE, else its pixels' width (CDELT1, CD1_1); None if it has neither.
+
+    Raises:
+        ValueError: it says something that is no angle.
+    """
+    if "ANGLE" in header:
+        return plausible_side(header["ANGLE"], "ANGLE")
+    degrees = str(header.get("CUNIT1", "")).strip().lower() in ("deg", "degree", "degrees") or "CTYPE1" in header
+    width = header.get("CDELT1", header.get("CD1_1"))
+    if degrees and isinstance(width, int | float) and width:
+        return plausible_side(abs(width) * pixels, "CDELT1 x pixels")
+    return None
+
+
+def plausible_side(value: Any, name: str) -> float:
+    """A side of a flat map [deg], checked.
+
+    Raises:
+        ValueError: no number > 0 and <= 40: a larger one is no flat map, or in arcmin.
+    """
+    try:
+        side = math.nan if isinstance(value, bool) or value is None else float(value)
+    except (TypeError, ValueError):
+        side = math.nan
+    if not 0 < side <= 40:
+        raise ValueError(f"{name} = {value!r}: must be the side in degrees, > 0 and <= 40")
+    return side
+
+
+def check_kappa(kappa: np.ndarray, observed: np.ndarray | None = None) -> None:
+    """Refuse pixels that are no convergence: sentinels, infinities, a spread that no survey has.
+
+    Args:
+        kappa: values of any shape.
+        observed: True where they count; None: everywhere.
+
+    Raises:
+        ValueError: how many pixels hold what, and what is plausible.
+    """
+    seen = kappa if observed is None else kappa[observed]
+    if not seen.size:
+        raise ValueError("no pixel is observed")
+    if bad := int(np.sum(~np.isfinite(seen))):
+        raise ValueError(f"{bad} pixels are NaN or infinite; a mask can leave them out")
+    if bad := int(np.sum(seen < 0.5 * UNSEEN)):
+        raise ValueError(f"{bad} pixels are UNSEEN ({UNSEEN:g}); a mask can leave them out")
+    for value in _SENTINELS:
+        if bad := int(np.sum(seen == value)):
+            raise ValueError(f"{bad} pixels are {value:g}, a mark for missing data; a mask can leave them out")
+    largest, spread = float(np.abs(seen).max()), float(np.std(seen, dtype=np.float64))
+    if largest > _LARGEST or not _NARROWEST <= spread <= _WIDEST:
+        raise ValueError(
+            f"|kappa| reaches {largest:.3g} with a standard deviation of {spread:.3g}: must be <= {_LARGEST:g}, and "
+            f"{_NARROWEST:g} to {_WIDEST:g}; kappa is a few hundredths"
+        )
+
+
+def check_mask(values: np.ndarray) -> np.ndarray:
+    """What a mask says: True where a pixel is observed.
+
+    1 is observed and 0 is not; so is anything within 0.1 of them, for fitsio (1.4.2) compresses floats with a dither
+    that moves them by up to 0.08 and leaves no zero. UNSEEN, NaN and infinities are not observed. Whatever else is
+    there is no mask but weights or counts.
+
+    Raises:
+        ValueError: what else is there, or nothing is observed.
+    """
+    array = np.asarray(values, np.float64)
+    array = np.where(np.isfinite(array) & (array > 0.5 * UNSEEN), array, 0.0)
+    observed = np.abs(array - 1) < 0.1
+    if not (observed | (np.abs(array) < 0.1)).all():
+        raise ValueError(
+            f"holds numbers from {array.min():.3g} to {array.max():.3g}: must be 1 where a pixel is observed, else 0; "
+            'of weights or counts say from which on a pixel is observed, as in "FILE > 0.5"'
+        )
+    if not observed.any():
+        raise ValueError("no pixel is observed")
+    return observed

@@ -1,0 +1,61 @@
+"""Masks that a page's parameter names: random holes, or what a file says was observed."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from wlbook.common import random
+from wlbook.simulation import images
+from wlbook.simulation.survey import random_holes
+
+_ABOVE = re.compile(r"(?P<file>.+?)\s*>\s*(?P<least>[-+.\deE]+)")
+
+
+def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndarray, "y x"] | None:
+    """The mask that a page's parameter names.
+
+    Args:
+        spec: "none"; "holes:SHARE:RADIUS" as in `random_holes`, with the radius in arcmin; or a file for `read_mask`.
+        pixels, pixel: per side of the maps, and the side of one [arcmin].
+        seed: of the holes.
+    """
+    kind, *values = spec.split(":")
+    if spec == "none":
+        return None
+    if kind != "holes":
+        return read_mask(spec, pixels)
+    try:
+        share, radius = (float(value) for value in values)
+    except ValueError:
+        raise ValueError(f'mask = {spec!r}: must be "none", "holes:SHARE:RADIUS" or a file') from None
+    return random_holes(pixels, pixel=pixel, share=share, radius=radius, key=random.key(seed, "mask"))
+
+
+def read_mask(spec: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
+    """What a file says was observed: an image or an array as `images.read` takes it, 1 where the sky was observed.
+
+    Weights or counts are a mask above a number: "weights.fits > 0.5". A mask of finer pixels is made coarser, and a
+    pixel is observed if all of its parts are.
+
+    Args:
+        spec: the file, perhaps its part, and perhaps a number.
+        pixels: per side of the maps, a divisor of the mask's.
+    """
+    text, least = str(spec), None
+    try:
+        if not Path(text).exists() and (above := _ABOVE.fullmatch(text)):
+            text, least = above["file"], float(above["least"])
+        values = images.read(images.place(text, Path())).values
+        if values.ndim != 2 or values.shape[0] != values.shape[1] or values.shape[0] % pixels:
+            wanted = f"{(pixels, pixels)} like the maps, or finer by a whole number"
+            raise ValueError(f"is of shape {values.shape}, must be {wanted}")
+        seen = images.check_mask(values if least is None else np.nan_to_num(values, posinf=0) > least)
+    except ValueError as error:
+        raise ValueError(f"mask = {error}" if str(error).startswith(text) else f"mask = {spec}: {error}") from None
+    factor = len(seen) // pixels
+    seen = seen.reshape(pixels, factor, pixels, factor).all(axis=(1, 3))
+    if not seen.any():
+        raise ValueError(f"mask = {spec}: leaves no pixel of the maps wholly observed")
+    return seen
