@@ -135,9 +135,8 @@ def staged(run: Run, table: Any, listed: Iterable[str], executed: Mapping[str, E
         hidden = any(part.startswith((".", "__")) for part in name.parts)
         if path.is_file() and not hidden and path.suffix not in (".py", ".ipynb"):
             files[str(name)] = path.read_bytes()
-    mark = api.MARK.encode()
-    if lists := [name for name in files if name.endswith(".md") and mark in files[name]]:
-        files |= {name: files[name].replace(mark, api.listing(run.root).encode()) for name in lists}
+    if lists := [name for name in files if name.endswith(".md") and api.MARK.encode() in files[name]]:
+        files |= {name: api.filled(files[name].decode(), run.root).encode() for name in lists}
         files |= api.sources(run.root)
     for page in listed:
         if Path(page).name in executed:
