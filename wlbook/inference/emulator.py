@@ -39,9 +39,7 @@ class Emulator:
 
     Attributes:
         box: lower corner and extent of the design in both parameters.
-        labels: a name for each bin of the vector.
-        means, covariances: of one map's vector, at each model.
-        maps: in each model.
+        labels, means, covariances: name of each bin, and of one map's vector at each model.
     """
 
     def __init__(
@@ -146,7 +144,7 @@ class Emulator:
         np.put_along_axis(found, self._triangles.simplices[triangle], corners, axis=1)
         return found
 
-    def covariance_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
+    def covariance_weights(self, points: Points) -> Float[np.ndarray, "point model"]:
         """What each model's covariance counts for at each point: nowhere negative, sums to one."""
         points = self._checked(points)
         if self.method == "linear":
@@ -158,7 +156,7 @@ class Emulator:
         found = (self.maps - 1) / (weights**2).sum(axis=-1)
         return found, (found - len(self.labels) - 1) / found
 
-    def log_deviation(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
+    def log_deviation(self, points: Points) -> Float[np.ndarray, "point bin"]:
         """Logarithm of the scale of each bin at each point."""
         return self._mean_weights(np.asarray(points, np.float64)) @ self._log_deviations
 
@@ -206,15 +204,13 @@ class Emulator:
         self, points: Points
     ) -> tuple[Float[np.ndarray, "point bin"], Float[np.ndarray, "point bin bin"]]:
         """A scale for each bin at each point, and the covariance of one map in units of it."""
-        points = self._checked(points)
         relative = np.tensordot(self.covariance_weights(points), self._relative, axes=1)
         return np.exp(self.log_deviation(points)), relative
 
     def curves(self, scale: Float[np.ndarray, " bin"]) -> tuple[Callable, Callable, Callable]:
         """Functions of one point [2] of the unit square, for JAX to differentiate, of vectors divided by `scale`.
 
-        Returns:
-            The mean vector; the scale of each bin; the covariance in units of it, with the weights of the models.
+        The mean vector; the scale of each bin; the covariance in units of it, with the weights of the models.
         """
         if self.method == "linear":
             raise ValueError('method = "linear": has corners, derivatives need another')
@@ -228,25 +224,21 @@ class Emulator:
             weights = _near(unit, held["models"])
             return jnp.tensordot(weights, held["relative"], axes=1), weights
 
-        def quadratic(unit: Array) -> Array:
-            return quadratic_terms(unit) @ held["means"]
-
-        mean = self._processes.curve(scale) if self.method == "gaussian process" else quadratic
+        curved = self.method == "gaussian process"
+        mean = self._processes.curve(scale) if curved else lambda unit: quadratic_terms(unit) @ held["means"]
         return mean, lambda unit: jnp.exp(quadratic_terms(unit) @ held["deviations"]), relative
 
     def leave_one_out(self) -> xr.DataArray:
-        """Error of the emulated mean at each model when it is fitted without that model.
+        """Error of the emulated mean at each model when it is fitted without that model [model, bin].
 
-        Returns:
-            (predicted - measured) / standard deviation of one map, [model, bin]; NaN at the corners of the design
-            under "linear", where nothing is left to interpolate between.
+        In standard deviations of one map; NaN at the design's corners under "linear", where nothing is left to
+        interpolate between.
         """
         predicted = np.array([self._without(model, point[None]) for model, point in enumerate(self.parameters)])
         errors = (predicted - self.means) / np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
         return xr.DataArray(errors, dims=("model", "bin"), coords={"bin": self.labels}, name="leave-one-out error")
 
     def _without(self, model: int, point: Float[np.ndarray, "1 2"]) -> Float[np.ndarray, " bin"]:
-        """The mean at a point, fitted without one model; NaN where nothing is left to interpolate between."""
         if self.method == "gaussian process":
             return self._processes.without(model).mean(self.unit(point))[0]
         others = np.arange(len(self.parameters)) != model

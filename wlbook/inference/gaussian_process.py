@@ -23,14 +23,11 @@ class Processes:
 
     Args:
         points: where the models are, in the unit square.
-        means: of each model.
         scale: scatter of one map in each bin.
         errors: standard error of a model's mean in each bin, if its maps were independent.
 
     Attributes:
-        centre, scale: of each bin.
         directions: of the components kept [component, bin].
-        height, lengths, noise: of each process.
         weights: so that kernel @ weights is the component [model, component].
         left: variance of what no component holds, of each bin in units of its scale.
     """
