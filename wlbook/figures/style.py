@@ -105,7 +105,7 @@ def row_axis(axis: Axes, names: Collection[str], **labels: Any) -> None:
     axis.invert_yaxis()
 
 
-def ell_axis(axis: Any, ticks: Sequence[float] = (100, 200, 500, 1000, 2000, 5000)) -> None:
+def ell_axis(axis: Any, ticks: Sequence[int | float] = (100, 200, 500, 1000, 2000, 5000)) -> None:
     """Few ticks, as plain numbers, on a logarithmic x axis whose limits are set: those of `ticks` that lie on it."""
     low, high = sorted(axis.xaxis.get_view_interval())
     axis.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
