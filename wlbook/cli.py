@@ -141,8 +141,7 @@ def list_chapters(profile: Profile = "demo") -> None:
 
 @app.command()
 def params(
-    chapter: ChapterName,
-    profile: Annotated[str | None, typer.Option("--profile", "-P", help="Only this one.")] = None,
+    chapter: ChapterName, profile: Annotated[str | None, typer.Option("--profile", "-P", help="Only this one.")] = None
 ) -> None:
     """Show a chapter's parameters: value in each profile, what is allowed, what it is."""
     with _input():
@@ -198,9 +197,7 @@ def simulate(
 
 
 @app.command()
-def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
-) -> None:
+def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False) -> None:
     """Free the store of what no run under build/ uses, of what was damaged, and of leftovers of killed runs."""
     with _work():
         from wlbook.runner import history
