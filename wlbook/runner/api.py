@@ -6,8 +6,6 @@ from html import escape
 from pathlib import Path
 
 MARK = "<!-- functions -->"  # in the text of a page: replaced by the list
-
-
 Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -41,13 +39,12 @@ def sentence(node: ast.Module | Definition) -> str:
 
 def listing(root: Path) -> str:
     """All modules by package, as HTML that stands in a Markdown page; links lead to what `sources` writes."""
-    blocks, package = [], ""
+    blocks = []
     for name, tree in modules(root):
         if not (found := public(tree)):
             continue
-        if (first := name.partition(".")[0]) != package:
-            package = first
-            blocks.append(f"## `wlbook.{package}`\n")
+        heading = f"## `wlbook.{name.partition('.')[0]}`\n"
+        blocks += [] if heading in blocks else [heading]
         address = f"../_static/source/{name}.html"
         rows = "\n".join(
             f'<tr><td><a href="{address}#line-{one.lineno}"><code>{one.name}</code></a>'
