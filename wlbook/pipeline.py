@@ -183,7 +183,7 @@ def of_chapter_3(
     """Chapter 3's networks of one kind, which differ by their seed only.
 
     The kind is one of `KINDS`; `survey` is what they are taught with, unless they are noiseless, by default as in
-    chapter 3. Their names are "network" and, if that chapter trains several, "network 2" and so on (for "noiseless" too);
+    chapter 3. Names are "network" and, if that chapter trains several, "network 2" and so on (for "noiseless" too);
     "small 0" and "small 1"; "null network".
     """
     checks.one_of("kind", kind, KINDS)

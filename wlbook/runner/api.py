@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 
 MARK = "<!-- functions -->"  # in the text of a page: replaced by the list
-
 Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -40,12 +39,7 @@ def sentence(node: ast.Module | Definition) -> str:
 
 
 def filled(text: str, root: Path) -> str:
-    """A page's text with the list in place of its mark, and every function that it names in full leading to its source.
-
-    Args:
-        text: Markdown; a name stands in backticks and begins with its package, `simulation.cosmology.design`.
-        root: of the repository.
-    """
+    """A page with the list in place of its mark; every function named in full in backticks leads to its source."""
     known = {f"{name}.{one.name}": _address(name, one.lineno) for name, tree in modules(root) for one in public(tree)}
 
     def linked(code: re.Match[str]) -> str:
@@ -61,13 +55,12 @@ def _address(module: str, line: int | None = None) -> str:
 
 def listing(root: Path) -> str:
     """All modules by package, as HTML that stands in a Markdown page; links lead to what `sources` writes."""
-    blocks, package = [], ""
+    blocks = []
     for name, tree in modules(root):
         if not (found := public(tree)):
             continue
-        if (first := name.partition(".")[0]) != package:
-            package = first
-            blocks.append(f"## `wlbook.{package}`\n")
+        heading = f"## `wlbook.{name.partition('.')[0]}`\n"
+        blocks += [] if heading in blocks else [heading]
         rows = "\n".join(
             f'<tr><td><a href="{_address(name, one.lineno)}"><code>{one.name}</code></a>'
             f"<code>{escape(_takes(one))}</code></td><td>{_code(sentence(one))}</td></tr>"

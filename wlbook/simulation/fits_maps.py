@@ -43,25 +43,18 @@ class _Map(NamedTuple):
 
 def listing(folder: str | Path) -> list[list[Any]]:
     """Name, size [bytes] and time of change of the folder's images and table: different whenever its maps may be."""
-    folder = _there(folder)
-    table = folder / TABLE
-    paths = [table, *_named_in(table)] if table.is_file() else sorted(folder.glob("Om*_si*/WLconv_z*.fit*"))
-    if not paths:
-        raise ValueError(f"source = {folder}: holds neither {TABLE} nor Om0.260_si0.800/WLconv_z1.00_0001r.fits")
+    paths = [Path(folder) / TABLE, *(path for one in _named_in(folder) for path in one.paths)]
     there = [(path, path.stat()) for path in paths if path.is_file()]
+    if not there:
+        raise ValueError(f"source = {folder}: holds neither {TABLE} nor Om0.260_si0.800/WLconv_z1.00_0001r.fits")
     return [[str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns] for path, stat in there]
 
 
-def _there(folder: str | Path) -> Path:
-    found = Path(folder).is_dir()
+def _named_in(folder: str | Path) -> Iterable[_Map]:
+    """The maps that the folder's table names, else those of the Columbia layout."""
+    found, table = Path(folder).is_dir(), Path(folder) / TABLE
     checks.require(found, "source", folder, '"simulate" or a folder, and there is no such folder')
-    return Path(folder)
-
-
-def _named_in(table: Path) -> Iterable[Path]:
-    with table.open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            yield from (table.parent / name.strip() for name in (row.get("file") or "").split(";") if name.strip())
+    return _from_table(table) if table.is_file() else _from_names(Path(folder))
 
 
 def from_fits(
@@ -88,53 +81,46 @@ def from_fits(
         listing: of the folder; only there so that a stored result notices when the folder changes.
     """
     del listing
-    folder = _there(folder)
     checks.one_of("bad_files", bad, ("refuse", "skip"))
-    asked = list(_from_table(folder / TABLE) if (folder / TABLE).is_file() else _from_names(folder))
-    known = _first(asked, n_maps)
-    images, used, side, shape = [], [], None, None
+    known = _first(_named_in(folder), n_maps)
+    images, used, side = [], [], 0.0
     for one in progress(known, "reading maps", total=len(known), unit="map"):
         try:
             image, angle = _read(one.paths, pixels)
-            if side is not None and (image.shape, round(angle, 6)) != (shape, round(side, 6)):
-                raise ValueError(
-                    f"{one.paths[0]}: {image.shape} over {angle:g} deg, the others {shape} over {side:g} deg"
-                )
+            if images and (image.shape, round(angle, 6)) != (images[0].shape, round(side, 6)):
+                others = f"the others {images[0].shape} over {side:g} deg"
+                raise ValueError(f"{one.paths[0]}: {image.shape} over {angle:g} deg, {others}")
         except ValueError as error:
             if bad == "refuse":
                 raise
             warnings.warn(f"skipped {error}", SkippedWarning, stacklevel=2)
             continue
-        side, shape = angle, image.shape
+        side = angle
         images.append(image)
         used.append(one)
-    return _dataset(folder, images, used, side)
+    return _dataset(Path(folder), images, used, side)
 
 
-def _dataset(folder: Path, images: list[np.ndarray], used: list[_Map], side: float | None) -> xr.Dataset:
-    for split in SPLITS:
-        if side is None or not any(one.split == split for one in used):
-            raise ValueError(f"source = {folder}: holds no usable map of split {split!r}; {TABLE} can name them")
+def _dataset(folder: Path, images: list[np.ndarray], used: list[_Map], side: float) -> xr.Dataset:
+    if missing := [split for split in SPLITS if all(one.split != split for one in used)]:
+        raise ValueError(f"source = {folder}: holds no usable map of split {missing[0]!r}; {TABLE} can name them")
     models = sorted({(one.omega_m, one.sigma_8) for one in used if one.split != "fiducial"})
-    number = {model: i for i, model in enumerate(models)}
     made_of: dict[str, Any] = {name: [getattr(one, name) for one in used] for name in ("omega_m", "sigma_8", "seed")}
-    made_of["model"] = [-1 if one.split == "fiducial" else number[one.omega_m, one.sigma_8] for one in used]
+    made_of["model"] = [-1 if one.split == "fiducial" else models.index((one.omega_m, one.sigma_8)) for one in used]
     made_of["split"] = [SPLITS.index(one.split) for one in used]
     data = labelled(np.stack(images), made_of, "convergence")
-    pixel = float(side or 0) * 60 / images[0].shape[-1]
-    data.attrs = {"side": float(side or 0), "pixel": pixel, "source": folder.name, "trusted_ell": 180 * 60 / pixel}
+    pixel = side * 60 / images[0].shape[-1]
+    data.attrs = {"side": side, "pixel": pixel, "source": folder.name, "trusted_ell": 180 * 60 / pixel}
     data.attrs["source_redshift"] = list(used[0].redshift)
     return data
 
 
-def _first(maps: list[_Map], n_maps: int | None) -> list[_Map]:
-    if n_maps is None:
-        return maps
+def _first(maps: Iterable[_Map], n_maps: int | None) -> list[_Map]:
     seen, kept = Counter(), []
     for one in maps:
         place = (one.omega_m, one.sigma_8, one.split)
         seen[place] += 1
-        if seen[place] <= n_maps:
+        if n_maps is None or seen[place] <= n_maps:
             kept.append(one)
     return kept
 
@@ -196,9 +182,8 @@ def _read(paths: tuple[Path, ...], pixels: int | None) -> tuple[np.ndarray, floa
             raise ValueError(f"{path}: {int(np.sum(~np.isfinite(data)))} pixels are NaN or infinite")
         if pixels is not None and len(data) % pixels:
             raise ValueError(f"{path}: {len(data)} pixels a side cannot be averaged to pixels = {pixels}")
-        factor = len(data) // pixels if pixels else 1
-        blocks = np.asarray(data, np.float64).reshape(len(data) // factor, factor, len(data) // factor, factor)
-        images.append(blocks.mean(axis=(1, 3)))
+        n = pixels or len(data)
+        images.append(np.asarray(data, np.float64).reshape(n, len(data) // n, n, -1).mean(axis=(1, 3)))
         sides.append(float(header["ANGLE"]))
     if len({(image.shape, side) for image, side in zip(images, sides, strict=True)}) > 1:
         raise ValueError(f"{paths[0]}: its bins differ in size")

@@ -50,8 +50,7 @@ def light_cone(
     structures, thin enough that two or three come out of the box).
 
     Args:
-        box: side of the box [Mpc/h].
-        steps: of the whole simulation, >= 6.
+        box, steps: side of the box [Mpc/h], steps of the whole simulation, >= 6.
         source_redshift: of the farthest source, > 0 and < 8.
         planes_per_step: 1, or how many times thinner to make the planes.
     """
@@ -88,8 +87,7 @@ def lens_planes(
 
     The force mesh has twice as many cells a side as there are particles. The density that drives the force half-way
     through a step is also the lens, summed along each axis: no particle is painted twice. Between the step's middle and
-    the plane's own time it grows linearly. `particles` are per side; the seed is that of the initial conditions, and of
-    where the slabs are cut.
+    the plane's own time it grows linearly. The seed is also that of where the slabs are cut.
     """
     cone = light_cone(cosmo, box=box, steps=steps, source_redshift=source_redshift, planes_per_step=planes_per_step)
     late, mesh, edges = steps - cone.early, 2 * particles, cone.scale_factors
@@ -115,8 +113,8 @@ def lens_planes(
         # [axis, plane, cut, y, x] becomes [plane, axis x cut, y, x]: the slabs that a plane can be chosen from.
         slabs = _project(delta, weight).reshape(3, per_step, CUTS, mesh, mesh)
         surfaces.append(_clean(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh), window))
-    stacked = jnp.concatenate(surfaces[::-1])
-    return LensPlanes(stacked, cone.distance, cone.scale_factor, cone.thickness, float(box), cosmo)
+    surface = jnp.concatenate(surfaces[::-1])
+    return LensPlanes(surface, cone.distance, cone.scale_factor, cone.thickness, float(box), cosmo)
 
 
 def _slab_weights(

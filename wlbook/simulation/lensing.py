@@ -123,8 +123,7 @@ def convergence(
     """Kappa on a grid of rays, one through the centre of each pixel (no pixel window), alignments included.
 
     Args:
-        side, pixels: of a map [deg], per side of it.
-        n_maps: each sees its own random slabs, shifts and flips, drawn with `key`.
+        side, pixels, n_maps: of a map [deg]; each has its own random slabs, shifts and flips, drawn with `key`.
         method: "multi-plane": `trace`; "born": the sum of `efficiency` times surface density along straight rays.
         a_ia, eta: of intrinsic alignments, as in `nla_factor`.
     """

@@ -87,7 +87,6 @@ def follow(
     (yy, yx, xy, xx).
 
     Args:
-        fields: as from `fields`.
         angles: of the bundles along y and x [rad].
         chi, box: distance of the planes, side of the box [Mpc/h].
         weights: constant, inverse and alignment for each plane and bin.

@@ -30,11 +30,9 @@ class Survey:
         checks.at_least("sigma_e", self.sigma_e, 0)
         for one in _listed(self.smoothing):
             checks.at_least("smoothing", one, 0, "arcmin")
-        for name in ("n_gal", "smoothing"):  # hashable, and the same for the store however it was written
-            values = getattr(self, name)
+        for name, values in vars(self).items():  # hashable, and the same for the store however it was written
             plain = float(values) if isinstance(values, int | float) else tuple(map(float, values))
             object.__setattr__(self, name, plain)
-        object.__setattr__(self, "sigma_e", float(self.sigma_e))
 
 
 def shape_noise_sigma(n_gal: float, pixel: float, sigma_e: float = 0.4) -> float:
@@ -110,11 +108,9 @@ def observe(
     on the sky there. A degradation that moves pixels (`shuffle_pixels`) therefore moves zeros of the mask about too.
 
     Args:
-        pixel: pixel side of the noiseless `kappa` [arcmin], > 0.
+        pixel, factor: side of the pixels of the noiseless `kappa` [arcmin], > 0; how many to average along each side.
         transform: a degradation, called as `transform(kappa, key=key)`; it may make pixels coarser too.
-        factor: pixels averaged along each side.
-        mask: on the pixels of `kappa`; a coarse pixel is observed where all of it is. What is not observed is 0 in the
-            result.
+        mask: on the pixels of `kappa`; a coarse pixel is observed where all of it is, and 0 in the result elsewhere.
         key: of the noise, and of the degradation if it draws numbers.
     """
     image = add_shape_noise(jnp.asarray(kappa), n_gal=survey.n_gal, pixel=pixel, sigma_e=survey.sigma_e, key=key)
@@ -129,12 +125,9 @@ def observe(
 
 
 def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndarray, "y x"] | None:
-    """The mask that a page's parameter names.
+    """The mask that a page's parameter names: "none", "holes:SHARE:RADIUS" or a file for `read_mask`.
 
-    Args:
-        spec: "none"; "holes:SHARE:RADIUS" as in `random_holes`, with the radius in arcmin; or a file for `read_mask`.
-        pixels, pixel: per side of the maps, and the side of one [arcmin].
-        seed: of the holes.
+    Holes, and what is needed of the pixels, as in `random_holes`.
     """
     kind, *values = spec.split(":")
     if spec == "none":
@@ -155,8 +148,8 @@ def random_holes(
 
     Args:
         pixels, pixel: per side, and the side of one [arcmin], > 0.
-        share: of the pixels to mask, on average, >= 0 and < 0.9.
-        radius: of the holes [arcmin], > 0; a pixel is masked if its centre lies in a hole.
+        share, radius: of the pixels to mask, on average, >= 0 and < 0.9; of the holes [arcmin], > 0. A pixel is masked
+            if its centre lies in a hole.
     """
     checks.positive("pixel", pixel, "arcmin")
     checks.within("share", share, 0, 0.9, "[)")
@@ -177,11 +170,11 @@ def read_mask(path: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
     path = Path(path)
     try:
         if path.suffix == ".npy":
-            image = np.asarray(np.load(path))
+            image = np.load(path)
         else:
             from astropy.io import fits  # only who has a file waits for this import
 
-            image = np.asarray(fits.getdata(path))
+            image = fits.getdata(path)
     except (OSError, ValueError) as error:
         reason = "is missing" if not path.exists() else f"cannot be read as .fits or .npy ({error})"
         raise ValueError(f"mask = {path}: {reason}".splitlines()[0]) from None

@@ -38,13 +38,6 @@ def checked_maps(
     return array, _checked_mask(mask, array.shape[-2:])
 
 
-def broken_pixels(kappa: Any, mask: Bool[np.ndarray, "y x"] | None) -> ValueError:
-    """What to raise when an observed pixel is NaN or infinite."""
-    values = np.asarray(kappa, np.float32)
-    broken = ~np.isfinite(values) if mask is None else ~np.isfinite(values) & mask
-    return ValueError(f"kappa: {int(broken.sum())} of {values.size} pixels are NaN or infinite: all must be finite")
-
-
 def _checked_mask(mask: Any, pixels: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:
     if mask is None:
         return None

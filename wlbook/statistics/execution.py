@@ -18,7 +18,6 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from wlbook.common import batching
-from wlbook.statistics.arguments import broken_pixels
 
 
 class Layout(NamedTuple):
@@ -83,7 +82,9 @@ def over_maps(
     else:
         found = _in_blocks(run, flat, numbers)
         if found is None:
-            raise broken_pixels(kappa, mask)
+            broken = ~np.isfinite(np.asarray(kappa, np.float32)) & (True if mask is None else mask)
+            amount = f"{int(broken.sum())} of {broken.size} pixels are"
+            raise ValueError(f"kappa: {amount} NaN or infinite: all must be finite")
     return jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found)
 
 
