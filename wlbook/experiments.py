@@ -167,10 +167,8 @@ def answers(
 ) -> dict[Named, np.ndarray]:
     """What networks say about maps that are degraded as those they learnt from: omega_m and sigma_8 [map, 2].
 
-    Args:
-        networks: from `degraded` or `tuned`; a tuned one is asked about the degradation it was tuned to.
-        kappa, side: noiseless maps, and their side [deg].
-        ladder: degradations that the amortised network is asked about: ("amortised", name, 0) each in the result.
+    Networks are from `degraded` or `tuned`, `kappa` noiseless, `side` in degrees. The amortised network is asked about
+    the `ladder` of degradations, ("amortised", name, 0) each in the result, a tuned one about its own.
     """
     shown = {"kappa": kappa, "side": side, "seed": experiment.seed}
     told = {**shown, "noise_after": experiment.noise_after, "redshifts": experiment.redshifts}

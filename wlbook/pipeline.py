@@ -216,11 +216,9 @@ def measured(
 
     The logarithm is taken of the power spectrum, whose bins scatter in proportion to their size.
 
-    Args:
-        kappa, side, seed: noiseless maps, and their side [deg]; of the noise.
-        survey, bins, names: of the statistics; bins are from `statistics.binning`.
-        networks: by name, each with the survey that it sees them with: the same noise, perhaps another smoothing.
-        copies: dihedral copies that a network is asked about.
+    Maps are noiseless, their side is in degrees; survey, bins (from `statistics.binning`) and names are the
+    statistics'. Each network comes with the survey that it sees maps with: the same noise, perhaps another smoothing;
+    it is asked about so many dihedral copies.
     """
     shown = {"kappa": kappa, "side": side, "seed": seed}
     found = dict(store.make(vectors.measure, **shown, survey=survey, bins=bins, names=list(names)))

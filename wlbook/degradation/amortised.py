@@ -123,11 +123,9 @@ def fit(
 ) -> Amortised:
     """Train one network for all degradations of a family, of which each map of a step has its own.
 
-    Args:
-        data, training, checkpoint, width, ramps: as in `training.fit` and `architectures.Compact`.
-        survey: noise before the degradation, and smoothing after all else.
-        noise_after: standard deviation of white noise added after the degradation, in a pixel of the coarse maps.
-        seed: of the initial weights, the order of the maps, noise and degradations.
+    `survey` is noise before the degradation, and smoothing after all else; `noise_after` the standard deviation of
+    white noise behind the degradation, in a pixel of the coarse maps. The rest is as in `training.fit` and
+    `architectures.Compact`.
     """
     taught = prepare(data, survey, training)
     shown = taught.shown(None, seed)

@@ -99,10 +99,9 @@ def scales(
 ) -> Figure:
     """Information against the cut, and its derivative in ln(ell): both merits, low-pass and high-pass.
 
-    Args:
-        curves, checks: name -> cuts and what is left there, from the amortised network and from retrained ones.
-        length: comoving wavelength of ell = 1 at the lenses [Mpc/h].
-        nonlinear, trusted: ell where structures at the lenses become non-linear, and where trust in the maps ends.
+    Curves and checks are cuts and what is left there by name, from the amortised network and from retrained ones;
+    `length` is the comoving wavelength of ell = 1 at the lenses [Mpc/h]; structures are non-linear from one ell on, and
+    maps trusted up to another.
     """
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), sharex=True)
     for row, label in enumerate(LABELS):

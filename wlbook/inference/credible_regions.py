@@ -64,12 +64,9 @@ def credible_area(
 ) -> float:
     """Area of the smallest region of the plane that holds the share `level` of the posterior.
 
-    Args:
-        posterior: density [omega_m, sigma_8], from `posterior_grid` or any array.
-        axes: the grid (omega_m, sigma_8), for an array without labels.
-        level: 0 < level < 1; a region of fewer than 12 grid points is refused.
-        truncated: "refuse" a region that runs into the end of the grid or of the design, or "allow" it: the area is
-            then a lower limit.
+    The posterior is a density [omega_m, sigma_8] from `posterior_grid`, or any array with its grid as `axes`; 0 < level
+    < 1, and a region of fewer than 12 grid points is refused. So is one that runs into the end of the grid or of the
+    design, unless truncated is "allow": the area is then a lower limit.
     """
     checks.one_of("truncated", truncated, ("refuse", "allow"))
     density, cells, *_ = _unpacked(posterior, axes, level)

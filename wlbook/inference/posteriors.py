@@ -18,12 +18,8 @@ def posterior_grid(
 ) -> xr.DataArray:
     """Posterior density on a grid (`grids.density`): flat prior inside the design, nothing outside.
 
-    Its attributes are `chi2` (at the best point), `bins` and `n_fields`.
-
-    Args:
-        data: the observed vector, a mean over fields.
-        omega_m, sigma_8: grid, increasing, some of it inside the design.
-        n_fields, options: of `likelihood.log_likelihood`.
+    Its attributes are `chi2` (at the best point), `bins` and `n_fields`. The data are a mean over fields, the grid is
+    increasing, some of it inside the design; options are those of `likelihood.log_likelihood`.
     """
     data, axes = np.asarray(data, np.float64), (np.asarray(omega_m, np.float64), np.asarray(sigma_8, np.float64))
     bins = len(emulator.labels)
@@ -50,10 +46,8 @@ def posterior(
 ) -> xr.DataArray:
     """`posterior_grid` on a grid that fits: first over the whole design, then around what is left, as fine as needed.
 
-    Args:
-        points: of the grid, along each axis; doubled until the 68 % region holds 60 of them.
-        like: a posterior that this one is expected to resemble: the search begins around it, which is quicker.
-        options: of `posterior_grid`.
+    Points along each axis are doubled until the 68 % region holds 60 of them. The search begins around `like`, a
+    posterior that this one is expected to resemble, which is quicker. Options are those of `posterior_grid`.
     """
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
     axes = [*np.linspace(low, high, points).T]

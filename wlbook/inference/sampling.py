@@ -64,11 +64,8 @@ def sample(
     The likelihood is the "hartlap" form of `likelihood.log_likelihood`; the prior is flat inside the design, and
     Gaussian around zero in each nuisance parameter, which moves the mean vector along its slope.
 
-    Args:
-        emulator: a smooth one: "quadratic" or "gaussian process".
-        slopes: by nuisance parameter, what a unit of it adds to the mean vector.
-        widths: standard deviation of each one's prior.
-        options: `draws` and `seed` of `run`.
+    The emulator must be smooth, "quadratic" or "gaussian process". By nuisance parameter `slopes` say what a unit of it
+    adds to the mean vector, `widths` the standard deviation of its prior. Options are `draws` and `seed` of `run`.
     """
     slopes, widths = slopes or {}, widths or {}
     if emulator.method == "linear":

@@ -100,14 +100,9 @@ def predictions(
     """A network's outputs for noiseless maps, each observed with a noise of its own.
 
     Map i gets the noise of `random.key(seed, "noise", i)`, as in `statistics.measure`: with one seed the network and
-    the statistics see the same maps.
-
-    Args:
-        trained: from `fit`, which predicts omega_m and sigma_8.
-        kappa, survey, side: noiseless maps, their noise and smoothing, the side of a map [deg].
-        seed: of the noise.
-        transform, mask: the degradation the network was trained with, and what is observed, as in `survey.observe`.
-        copies, batch: as in `predict`.
+    the statistics see the same maps. The network is from `fit`, `side` that of a map [deg]; `transform` is the
+    degradation that it was trained with, and it and the mask are as in `survey.observe`, copies and batch as in
+    `predict`.
     """
     options = {"survey": survey, "pixel": 60 * side / kappa.shape[-1], "transform": transform, "mask": mask}
     look = compiling.by_value(functools.partial(look_at, **options, factor=trained.coarsen))

@@ -99,10 +99,9 @@ def examine(
     - deletion: output moved by taking the most relevant pixels away, over that of random pixels: must be > 1;
     - insertion: distance left when the most relevant pixels alone are shown, over that of random pixels: must be < 1.
 
-    Args:
-        depths: how many of the last layers to draw anew: the first entry is the top, the last all of them.
-        learnt, shuffled: two small networks that differ in their seed, and one trained on shuffled labels.
-        small: maps as the small networks are shown them, which are also their `baselines` if the method has any.
+    `depths` says how many of the last layers to draw anew, from the top one to all of them. Two small networks
+    `learnt`, from different seeds, and one from `shuffled` labels; `small` are maps as they are shown them, and their
+    `baselines`.
     """
     own, destroy, order, linear = jax.random.split(key, 4)
     before = method(model, kappa, output, key=own)

@@ -118,11 +118,9 @@ def over_maps(
 ) -> Stack:
     """One method for many maps, compiled once: a function of this package, or any other of the same form.
 
-    Args:
-        batch: maps at a time; by default as many as keep 64 evaluations of the model together. Results do not depend
-            on it.
-        key: for methods that draw numbers, left out for others; map i gets `fold_in(key, i)`.
-        each, options: arguments of the method that differ from map to map, [map, ...], and that are the same for all.
+    By default as many maps go together as keep 64 evaluations of the model together, which changes no result. Methods
+    that draw numbers get `fold_in(key, i)` for map i. Arguments of the method are `each`, [map, ...], and, the same for
+    all maps, `options`.
     """
     maps, chosen = many(kappa, model, output)
     each = {name: np.asarray(values) for name, values in (each or {}).items()}

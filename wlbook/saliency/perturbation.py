@@ -46,11 +46,8 @@ def deletion(
     A faithful attribution names pixels without which the output is another: the curve rises faster than for pixels
     taken at random. For outputs that a pixel may raise or lower the distance counts, not the sign.
 
-    Args:
-        saliency: what orders their pixels, by its absolute value.
-        shares: of the pixels to delete, each from 0 to 1.
-        key: of a random order instead. It is the control: as many pixels, any.
-        keep: set all others to 0 instead.
+    The absolute saliency orders pixels; `shares` of them, each from 0 to 1, are set to 0, or all others with `keep`. A
+    key is that of a random order instead: the control, as many pixels, any.
     """
     maps, chosen = many(kappa, model, output)
     saliency, shares = np.asarray(saliency), np.asarray(shares, np.float64)

@@ -77,10 +77,8 @@ def universes(
     Every model of the design has two boxes, one to train on and one to test on; the fiducial model has `n_fiducial`
     more, the observed sky. All differ in their initial conditions. The field must fit into the box in all of them.
 
-    Args:
-        n_models, n_fiducial, seed: >= 1; the seed >= 0 and < 2000.
-        design: whose plane of models: a name of `cosmology.CENTRES`.
-        n_second: boxes of the second universe that paper A tests on, >= 0; they are of split "test", model -2.
+    Numbers are >= 1, the seed is >= 0 and < 2000, the design a name of `cosmology.CENTRES`. `n_second` >= 0 boxes are
+    of the second universe that paper A tests on: split "test", model -2.
     """
     for name, value, least in (("n_models", n_models, 1), ("n_fiducial", n_fiducial, 1), ("n_second", n_second, 0)):
         checks.at_least(name, value, least)

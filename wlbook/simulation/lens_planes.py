@@ -49,10 +49,8 @@ def light_cone(
     distance from the source to us, each cut into planes a third to a half of the box thick (thick enough to hold the
     structures, thin enough that two or three come out of the box).
 
-    Args:
-        box, steps: side of the box [Mpc/h], steps of the whole simulation, >= 6.
-        source_redshift: of the farthest source, > 0 and < 8.
-        planes_per_step: 1, or how many times thinner to make the planes.
+    The box is in Mpc/h, the whole simulation has 6 steps or more, the farthest source lies at a redshift > 0 and < 8.
+    `planes_per_step` is 1, or how many times thinner to make the planes.
     """
     checks.at_least("steps", steps, 6)
     checks.within("source_redshift", source_redshift, 0, 8)

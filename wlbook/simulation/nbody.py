@@ -53,11 +53,9 @@ def evolve(
     Each step gives the density contrast half-way through it (half-way in D), sharpened, or None in a step not looked
     at; and the positions at its end.
 
-    Args:
-        positions, velocities: at the first scale factor, from `initial`; a cubic number of particles [Mpc/h].
-        box, mesh: side [Mpc/h]; cells per side of the force mesh, at least as many as particles.
-        scale_factors: edges of the steps, ascending; the first is where perturbation theory hands over (about 0.1).
-        look: the first step to look at; none unless given.
+    A cubic number of particles [Mpc/h] starts as `initial` leaves them in a box [Mpc/h] whose force mesh has at least
+    as many cells a side. Scale factors are the ascending edges of the steps; at the first perturbation theory hands
+    over (about 0.1). `look` is the first step to look at; none unless given.
     """
     particles = round(positions.shape[0] ** (1 / 3))
     scale_factors = np.asarray(scale_factors, dtype=np.float64)

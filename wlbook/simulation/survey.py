@@ -146,10 +146,8 @@ def random_holes(
 ) -> Bool[np.ndarray, "y x"]:
     """A mask with round holes at random places, as bright stars leave them; holes may overlap.
 
-    Args:
-        pixels, pixel: per side, and the side of one [arcmin], > 0.
-        share, radius: of the pixels to mask, on average, >= 0 and < 0.9; of the holes [arcmin], > 0. A pixel is masked
-            if its centre lies in a hole.
+    Pixels have a side of `pixel` [arcmin], > 0; a `share` of them is masked, on average, >= 0 and < 0.9, those whose
+    centres lie in a hole of `radius` [arcmin], > 0.
     """
     checks.positive("pixel", pixel, "arcmin")
     checks.within("share", share, 0, 0.9, "[)")

@@ -21,11 +21,8 @@ def checked_maps(
 ) -> tuple[Any, Bool[np.ndarray, "y x"] | None]:
     """`kappa` as an array that is large enough for its boundary, and its mask: None when every pixel is observed.
 
-    What the pixels hold is checked block by block, by `execution.over_maps`.
-
-    Args:
-        margin: pixels on each side that a statistic cannot use when edges are dropped.
-        more: what else `boundary` may be beside "periodic" and "drop".
+    What the pixels hold is checked block by block, by `execution.over_maps`. The margin is what a statistic cannot use
+    on each side when edges are dropped [pixels]; `more` is what `boundary` may be beside "periodic" and "drop".
     """
     array = kappa if isinstance(kappa, jax.Array | np.ndarray) else np.asarray(kappa)
     checks.require(array.ndim >= 3, "shape of kappa", array.shape, "[..., bin, y, x]")

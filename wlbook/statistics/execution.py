@@ -65,10 +65,8 @@ def over_maps(
     A pixel that `mask` leaves out is 0 before `one` sees it, whatever it was. While JAX traces a function the maps
     are part of its program; else they go through in blocks, on all cores, and must be finite where they are observed.
 
-    Args:
-        one: a module's function of an image, which is the last `axes` axes of `kappa`; it returns an array or a dict.
-        numbers: one for each image, which `one` then takes after the image.
-        options: compiled in, so they must be hashable.
+    `one` is a module's function of an image, which is the last `axes` axes of `kappa`; it returns an array or a dict.
+    It takes `numbers`, one for each image, after the image. Options are compiled in, so they must be hashable.
     """
     shape, inner = kappa.shape[: kappa.ndim - axes], kappa.shape[kappa.ndim - axes :]
     number, settings = math.prod(shape), tuple(sorted(options.items()))

@@ -133,11 +133,8 @@ def measure(
 
     The noise of map i comes from `random.key(seed, "noise", i)` whatever the batch, as in `training.predictions`: with
     one seed, a network and the statistics see the same maps. What is compiled for one set of edges serves all others.
-
-    Args:
-        kappa, side: noiseless square maps, of a side [deg] > 0.
-        names, transform: the statistics wanted, of `NAMES`; a degradation, as in `survey.observe`.
-        batch: maps held in memory at a time, >= 1.
+    Maps are noiseless and square, of a side [deg] > 0; names are of `NAMES`; transform and mask as in `survey.observe`;
+    `batch` >= 1 maps are in memory at a time.
     """
     fit = not isinstance(names, str) and names and set(names) <= set(NAMES) and len(set(names)) == len(names)
     checks.require(fit, "names", names, f"one or more of {list(NAMES)}, each once")
