@@ -168,11 +168,11 @@ def read_mask(path: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
     path = Path(path)
     try:
         if path.suffix == ".npy":
-            image = np.load(path)
+            image = np.asarray(np.load(path))
         else:
             from astropy.io import fits  # only who has a file waits for this import
 
-            image = fits.getdata(path)
+            image = np.asarray(fits.getdata(path))
     except (OSError, ValueError) as error:
         reason = "is missing" if not path.exists() else f"cannot be read as .fits or .npy ({error})"
         raise ValueError(f"mask = {path}: {reason}".splitlines()[0]) from None
