@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dotted
 import minibook
 import pytest
 import stage_table
@@ -158,6 +159,13 @@ def test_a_chapter_is_added_in_two_files(book):
     )
     assert told == "{'n': 4}"
     promised("chapter", touched(book))
+
+
+def test_every_function_that_is_named_is_there():
+    names = re.findall(r"`([a-z_]\w*(?:\.\w+)+)(?:\([^`]*\))?`", TEXT)
+    ours = {name for name in names if dotted.named(name) and name.rpartition(".")[2] != "py"}
+    assert {"trainer.plan_for_device", "common.random.key", "network.training.fit"} <= ours
+    assert [name for name in sorted(ours) if not dotted.leads_somewhere(name)] == []
 
 
 def test_the_table_of_stages_is_todays():

@@ -141,21 +141,18 @@ def list_chapters(profile: Profile = "demo") -> None:
 
 @app.command()
 def params(
-    chapter: ChapterName,
-    profile: Annotated[str | None, typer.Option("--profile", "-P", help="Only this one.")] = None,
+    chapter: ChapterName, profile: Annotated[str | None, typer.Option("--profile", "-P", help="Only this one.")] = None
 ) -> None:
     """Show a chapter's parameters: value in each profile, what is allowed, what it is."""
     with _input():
         page = chapters.read(chapter)
         known = [profile] if profile else sorted(path.stem for path in (repository() / "profiles").glob("*.yml"))
         values = {name: runs.resolve(name, {})[chapter] for name in known}
-    header = ("parameter", *(Path(name).stem for name in known), "allowed", "what it is")
-    rows = [
-        (name, *(str(values[profile][name]) for profile in known), parameter.rule, parameter.description)
-        for name, parameter in page.parameters.items()
-    ]
-    widths = [max(len(row[n]) for row in [header, *rows]) for n in range(len(header) - 1)]
-    for row in [header, *rows]:
+    rows = [("parameter", *(Path(name).stem for name in known), "allowed", "what it is")]
+    for name, parameter in page.parameters.items():
+        rows.append((name, *(str(values[one][name]) for one in known), parameter.rule, parameter.description))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for row in rows:
         print("  ".join([*map(str.ljust, row, widths), row[-1]]))
 
 
@@ -192,16 +189,13 @@ def simulate(
         print(f"{need / 1e9:.2f} GB needed in {store.root}, {free / 1e9:.0f} GB free")
         if need > free:
             _fail(f"store = {store.root}: {need / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; set WLBOOK_STORE", 1)
-        folder = runs.plan(profile, settings or []).folder
-        write_json(folder / "simulated.json", keys)
+        write_json(runs.plan(profile, settings or []).folder / "simulated.json", keys)
         pipeline.fill(store, mine)
     print("done")
 
 
 @app.command()
-def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
-) -> None:
+def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False) -> None:
     """Free the store of what no run under build/ uses, of what was damaged, and of leftovers of killed runs."""
     with _work():
         from wlbook.runner import history

@@ -94,9 +94,7 @@ def degraded(
     the twins that check them (`summary_networks.fit`).
 
     Args:
-        store, data, experiment: where networks are kept, the maps, and how they are trained.
         transforms: degradations by name; "none" is the reference.
-        amortised_steps: of the amortised network.
         n_seeds: networks retrained for each degradation; the reference gets one more.
         twins: spectra twins of what must agree exactly ("checks"), or of every degradation ("all").
 
@@ -149,20 +147,9 @@ def _made(store: Store, work: Work) -> Degraded:
 
 
 def tuned(
-    store: Store,
-    data: xr.Dataset,
-    experiment: Experiment,
-    network: Amortised,
-    specs: Sequence[str],
-    further: Training,
+    store: Store, data: xr.Dataset, experiment: Experiment, network: Amortised, specs: Sequence[str], further: Training
 ) -> dict[Named, Degraded]:
-    """The amortised network, trained on under single degradations: ("tuned", name, 0).
-
-    Args:
-        store, data, experiment: as in `degraded`.
-        network, specs: where to start, and degradations that it knows.
-        further: how it is trained on.
-    """
+    """The amortised network, trained `further` under single degradations that it knows: ("tuned", name, 0)."""
     common = {"amortised": network, "data": data, "survey": experiment.survey, "training": further}
     common |= {name: getattr(experiment, name) for name in ("noise_after", "redshifts", "seed")}
     works = {spec: Work(amortised.tuned, {**common, "spec": spec}, further.steps) for spec in specs}
@@ -180,11 +167,8 @@ def answers(
 ) -> dict[Named, np.ndarray]:
     """What networks say about maps that are degraded as those they learnt from: omega_m and sigma_8 [map, 2].
 
-    Args:
-        store, experiment: where answers are kept, and how the networks were trained.
-        networks: from `degraded` or `tuned`; a tuned one is asked about the degradation it was tuned to.
-        kappa, side: noiseless maps, and their side [deg].
-        ladder: degradations that the amortised network is asked about: ("amortised", name, 0) each in the result.
+    Networks are from `degraded` or `tuned`, `kappa` noiseless, `side` in degrees. The amortised network is asked about
+    the `ladder` of degradations, ("amortised", name, 0) each in the result, a tuned one about its own.
     """
     shown = {"kappa": kappa, "side": side, "seed": experiment.seed}
     told = {**shown, "noise_after": experiment.noise_after, "redshifts": experiment.redshifts}

@@ -45,11 +45,8 @@ def together(
 ) -> dict[Name, Any]:
     """Results of one function for several inputs, by name; what the store lacks is made, two at a time.
 
-    Args:
-        store, function: where results are kept; a function of a module.
-        wanted: its inputs, by the name of the result.
-        then: what is taken of each result; the rest of it leaves memory before the next but one is made.
-        common: inputs that all of them share, unless `wanted` says otherwise.
+    `wanted` has the inputs by the name of the result, `common` those that all share unless it says otherwise. `then` is
+    what is taken of each result; the rest of it leaves memory before the next but one is made.
     """
     made = two_at_a_time(lambda inputs: then(store.make(function, **{**common, **inputs})), wanted.values())
     return dict(zip(wanted, made, strict=True))
@@ -193,14 +190,9 @@ def of_chapter_3(
 ) -> dict[str, Estimator]:
     """Chapter 3's networks of one kind, which differ by their seed only.
 
-    Args:
-        store, data: where they are kept, and the maps, from `maps`.
-        kind: one of `KINDS`.
-        survey: what they are taught with, unless they are noiseless; by default as in chapter 3.
-
-    Returns:
-        By name: "network" and, if that chapter trains several, "network 2" and so on (for "noiseless" too); "small 0"
-        and "small 1"; "null network".
+    The kind is one of `KINDS`; `survey` is what they are taught with, unless they are noiseless, by default as in
+    chapter 3. Names are "network" and, if that chapter trains several, "network 2" and so on (for "noiseless" too);
+    "small 0" and "small 1"; "null network".
     """
     checks.one_of("kind", kind, KINDS)
     several = ["network", *(f"network {n}" for n in range(2, chapters.parameters("03_network")["n_seeds"] + 1))]
@@ -232,14 +224,9 @@ def measured(
 
     The logarithm is taken of the power spectrum, whose bins scatter in proportion to their size.
 
-    Args:
-        store: where they are kept.
-        kappa, side: noiseless maps, and their side [deg].
-        survey: that the statistics see them with.
-        bins, names: of the statistics, from `statistics.binning`.
-        seed: of the noise.
-        networks: by name, each with the survey that it sees them with: the same noise, perhaps another smoothing.
-        copies: dihedral copies that a network is asked about.
+    Maps are noiseless, their side is in degrees; survey, bins (from `statistics.binning`) and names are the
+    statistics'. Each network comes with the survey that it sees maps with: the same noise, perhaps another smoothing;
+    it is asked about so many dihedral copies.
     """
     shown = {"kappa": kappa, "side": side, "seed": seed}
     found = dict(store.make(vectors.measure, **shown, survey=survey, bins=bins, names=list(names)))

@@ -136,6 +136,24 @@ def test_figures_draw_what_they_are_given(two, found):
     plt.close("all")
 
 
+def test_areas_from_fewer_maps_are_those_of_these_maps(two):
+    slopes, parameters, by_model, observed, rows = two
+    options = {"method": "quadratic", "n_fields": 9}
+    fewer = constraints.smaller(parameters, by_model, observed, rows, **options)
+    cuts = {"maps": ((slice(None), slice(225)), 225), "models": ((slice(10),), 10)}
+    for kind, (cut, number) in cuts.items():
+        part = {name: values[cut] for name, values in by_model.items()}
+        points = parameters[:10] if kind == "models" else parameters
+        alone = constraints.find(points, part, observed, rows, **options)
+        for row, one in alone.items():
+            assert dict(fewer[kind][row])[number] == pytest.approx(one.area, rel=1e-6), (kind, row)
+    expected = closed_form_area(slopes, 0.68, 9)
+    for kind, most in (("maps", 300), ("models", 12)):
+        areas = [dict(fewer[kind][row])[most] for row in rows]
+        np.testing.assert_allclose(areas, [expected, 2 * expected, expected], rtol=0.1)  # as the maps were made
+    assert len({area for _, area in fewer["maps"]["a"]}) == len({area for _, area in fewer["models"]["a"]}) == 3
+
+
 def test_networks_of_a_kind_are_each_used_with_the_same_others(two, found):
     _, parameters, by_model, observed, _ = two
     options = {"method": "quadratic", "n_fields": 9}

@@ -68,6 +68,27 @@ def test_a_network_learns_the_spread_of_white_noise():
     assert calibration.r_squared(test["omega_m"].values, predicted[:, 0]) > 0.8
 
 
+def test_the_loss_that_is_told_is_the_mean_square_of_what_is_missed():
+    draw = np.random.default_rng(2)
+    wanted, unseen = draw.normal(size=(8, 2)), draw.normal(size=(4, 2))
+    maps = np.broadcast_to(wanted[:, :, None, None], (8, 2, 4, 4))  # each bin is one number, turned or not
+    silent = Picked(jnp.zeros((2, 2)), jnp.array((3, 19)))  # it answers the mean, 0
+    plan = Training(steps=1, batch=8, learning_rate=1e-12, loss="squared")
+    _, history = trainer.run(
+        silent,
+        maps,
+        wanted,
+        plan,
+        observe=lambda kappa, key: kappa,
+        validation=(np.broadcast_to(unseen[:, :, None, None], (4, 2, 4, 4)), unseen),
+        checkpoint=None,
+        key=key(),
+    )
+    assert history["step"].tolist() == [1]
+    np.testing.assert_allclose(history["loss"], [np.mean(wanted**2)], rtol=1e-5)
+    np.testing.assert_allclose(history["held_out_loss"], [np.mean(unseen**2)], rtol=1e-5)
+
+
 def test_r_squared_is_one_zero_and_three_quarters():
     truth = np.array([-1.0, 1.0, -1.0, 1.0])
     assert calibration.r_squared(truth, truth) == 1

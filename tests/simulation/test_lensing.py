@@ -56,6 +56,18 @@ def test_matter_behind_a_source_does_not_lens_it(method):
     assert np.abs(kappa[:, 0]).max() < 1e-9 and kappa[:, 1].min() > 0
 
 
+def test_a_lens_counts_by_its_place_between_us_and_the_source():
+    # Without dark energy: chi = 2 c/H0 (1 - sqrt(a)), and 3/2 (H0/c)^2 chi (1 - chi / chi_s) / a.
+    flat, hubble = Cosmology(0.99999, 0.8), 2997.92458
+    scale_factor = np.array([0.9, 0.75, 0.6, 0.45])
+    chi = 2 * hubble * (1 - np.sqrt(scale_factor))
+    behind = 2 * hubble * (1 - np.sqrt([1 / 1.5, 1 / 2]))  # sources at redshifts 0.5 and 1
+    expected = 1.5 / hubble**2 * (chi / scale_factor)[:, None] * np.clip(1 - chi[:, None] / behind, 0, None)
+    found = lensing.efficiency(flat, chi, scale_factor, sources.at([0.5, 1.0]))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-9)
+    assert (found[2:, 0] == 0).all() and found[3, 1] == 0 < found[2, 1], "what lies behind a source does not lens it"
+
+
 def test_faint_lenses_bend_no_light_so_that_both_methods_agree():
     faint = made_of(rough(1, scale=0.01))
     bent, straight = (

@@ -87,6 +87,15 @@ def test_several_sources_are_bins_and_farther_ones_are_lensed_more():
     assert np.corrcoef(kappa[:, 0].ravel(), kappa[:, 1].ravel())[0, 1] > 0.3
 
 
+def test_long_waves_of_kappa_grow_with_sigma_8_as_in_linear_theory():
+    first = places()[0]
+    small, large = (simulate_box(box(), dataclasses.replace(first, sigma_8=one)) for one in (0.4, 0.8))
+    assert set(small["sigma_8"].values) == {0.4} and set(large["sigma_8"].values) == {0.8}
+    waves = [np.fft.fft2(one["kappa"].values[:, 0])[:, [0, 1, 1, -1], [1, 0, 1, 1]].ravel() for one in (small, large)]
+    growth = np.vdot(waves[0], waves[1]).real / np.vdot(waves[0], waves[0]).real
+    assert growth == pytest.approx(2, rel=0.1)
+
+
 def test_disk_need_counts_every_pixel():
     assert disk_need(box()) == 3 * 16**2 * 4
     assert disk_need(box(sources=sources.smail())) == 4 * 3 * 16**2 * 4

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from fields import EDGES, ELL_EDGES, SIDE, some_maps, some_mask
+from scipy import ndimage
 
 from wlbook import statistics
 from wlbook.common import random
@@ -74,6 +75,19 @@ def test_bins_follow_the_spread_of_the_observed_maps():
     assert len(small.ell_edges) == 7 and len(small.edges["Minkowski"]) == 6
     dropped = statistics.binning(0.05 * some_maps(), SURVEY, FEW, side=SIDE, seed=1, boundary="drop")
     assert dropped == replace(small, boundary="drop"), "how edges of maps are treated changes no bin"
+
+
+def test_the_units_of_starlets_are_the_scatter_of_each_scale():
+    kappa, clear = some_maps()[:, :1], replace(SURVEY, sigma_e=0.0, smoothing=0.0)
+    bins = statistics.binning(kappa, clear, {"starlet peaks": 6}, side=SIDE, seed=1, scales=2)
+    smooth, left = np.asarray(kappa, np.float64), []
+    for spread in ([1, 4, 6, 4, 1], [1, 0, 4, 0, 6, 0, 4, 0, 1]):  # the spline, and the spline of holes
+        wider = smooth
+        for axis in (-1, -2):
+            wider = ndimage.convolve1d(wider, np.array(spread) / 16, axis=axis, mode="wrap")
+        left.append(smooth - wider)
+        smooth = wider
+    np.testing.assert_allclose(bins.units, [one.std() for one in [*left, smooth]], rtol=6e-3)  # of three digits
 
 
 def test_bins_of_nothing_are_refused():

@@ -9,20 +9,20 @@ from typing import Any, get_args
 import numpy as np
 
 
-def require(holds: Any, name: str, value: Any, rule: str) -> None:
-    """Raise ValueError, `name = value: must be rule`, unless the rule `holds`."""
+def require(holds: Any, name: str, value: Any, rule: str, unit: str = "") -> None:
+    """Raise ValueError, `name = value: must be rule [unit]`, unless the rule `holds`."""
     if not holds:
-        raise ValueError(f"{name} = {value}: must be {rule}")
+        raise ValueError(f"{name} = {value}: must be {rule}" + (f" [{unit}]" if unit else ""))
 
 
 def at_least(name: str, value: Any, least: Any, unit: str = "") -> None:
     """Raise ValueError for a number below `least`, or NaN."""
-    require(value >= least, name, value, f">= {least}{_brackets(unit)}")
+    require(value >= least, name, value, f">= {least}", unit)
 
 
 def positive(name: str, value: Any, unit: str = "") -> None:
     """Raise ValueError for a number that is not > 0."""
-    require(value > 0, name, value, f"> 0{_brackets(unit)}")
+    require(value > 0, name, value, "> 0", unit)
 
 
 def within(name: str, value: Any, low: int | float, high: int | float, ends: str = "()") -> None:
@@ -43,7 +43,7 @@ def rising(name: str, values: Any, least: int | float = -np.inf, unit: str = "")
     row = np.asarray(values, np.float64)
     holds = row.ndim == 1 and len(row) > 1 and (np.diff(row) > 0).all() and row[0] >= least
     bound = "" if least == -np.inf else f", >= {least}"
-    require(holds, name, row.tolist(), f"at least two rising numbers{bound}{_brackets(unit)}")
+    require(holds, name, row.tolist(), f"at least two rising numbers{bound}", unit)
 
 
 def same_shape(name: str, value: Any, wanted: tuple[int, ...], whose: str) -> None:
@@ -59,7 +59,3 @@ def check_finite(name: str, values: Any, first: int = 0) -> None:
         raise ValueError(
             f"{name}[{first + bad[0]}] holds NaN or infinity ({len(bad)} of {len(values)} do): must be finite"
         )
-
-
-def _brackets(unit: str) -> str:
-    return f" [{unit}]" if unit else ""

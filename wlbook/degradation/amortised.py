@@ -123,12 +123,9 @@ def fit(
 ) -> Amortised:
     """Train one network for all degradations of a family, of which each map of a step has its own.
 
-    Args:
-        data, training, checkpoint: as in `training.fit`.
-        survey: noise before the degradation, and smoothing after all else.
-        width, ramps: as in `architectures.Compact`.
-        noise_after: standard deviation of white noise added after the degradation, in a pixel of the coarse maps.
-        seed: of the initial weights, the order of the maps, noise and degradations.
+    `survey` is noise before the degradation, and smoothing after all else; `noise_after` the standard deviation of
+    white noise behind the degradation, in a pixel of the coarse maps. The rest is as in `training.fit` and
+    `architectures.Compact`.
     """
     taught = prepare(data, survey, training)
     shown = taught.shown(None, seed)
@@ -165,12 +162,8 @@ def tuned(
 ) -> Amortised:
     """The middle way: an amortised network, trained a little further under one degradation alone.
 
-    Args:
-        amortised: where to start.
-        data, survey, noise_after, checkpoint: as in `fit`.
-        training: how, with a learning rate lower than that of a fresh start.
-        spec, redshifts: the degradation, as `DegradationFamily.read` takes it.
-        seed: of the order of the maps and of the noise.
+    The degradation is as `DegradationFamily.read` takes it, the learning rate lower than that of a fresh start, the
+    seed that of the order of the maps and of the noise; all else is as in `fit`.
     """
     one = amortised.family.read(spec, tuple(redshifts))
     taught = prepare(data, survey, dataclasses.replace(training, coarsen=amortised.coarsen))
@@ -208,11 +201,8 @@ def predictions(
 
     Map i gets the noise of `random.key(seed, "noise", i)`, as in `training.predictions`.
 
-    Args:
-        amortised: from `fit` or `tuned`.
-        kappa, side, seed, batch: as in `training.predictions`.
-        survey, noise_after: as in `fit`.
-        specs, redshifts: degradations, as `DegradationFamily.read` takes them.
+    Degradations are as `DegradationFamily.read` takes them, survey and noise_after as in `fit`, all else as in
+    `training.predictions`.
     """
     check_finite("kappa", kappa)
     read = [amortised.family.read(spec, tuple(redshifts)) for spec in specs]

@@ -35,11 +35,7 @@ def add_noise(kappa: Maps, sigma: Real, *, key: Key[Array, ""]) -> Maps:
 def mask_holes(kappa: Maps, share: Real, radius: Real, *, side: Real, seed: int = 0) -> Maps:
     """Zero in round holes, at the same places in every map and bin, as a survey's mask would be.
 
-    Args:
-        kappa: square maps.
-        share, radius: of the pixels to mask, on average, >= 0 and < 0.9; of the holes [arcmin], > 0.
-        side: of the map [deg], > 0.
-        seed: of the places.
+    They cover a share of the pixels of square maps, on average, >= 0 and < 0.9; radius [arcmin] and side [deg] are > 0.
     """
     check_positive("side", side, "deg")
     pixels = kappa.shape[-1]

@@ -46,10 +46,8 @@ def lens_redshifts(source_redshifts: Sequence[Real]) -> list[float]:
 def low_pass(kappa: Maps, ell: Number, *, side: Real, window: Window = "sharp") -> Maps:
     """Keep the large scales: ell' <= ell, the mean included.
 
-    Args:
-        ell: cut [dimensionless], > 0.
-        side: of the map along x [deg], > 0; pixels are square.
-        window: "sharp" (1 up to the cut, 0 above; idempotent) or "gaussian", exp(-ell'^2 / (2 ell^2)).
+    The cut `ell` is > 0, the side of the map along x [deg] too, and pixels are square; the window is "sharp" (1 up to
+    the cut, 0 above; idempotent) or "gaussian", exp(-ell'^2 / (2 ell^2)).
     """
     check_positive("ell", ell, "dimensionless")
     return multiply_modes(kappa, _window(kappa, ell, side, window))

@@ -19,12 +19,7 @@ from wlbook.degradation.thresholds import gaussianize, keep_kappa, remove_kappa
 
 
 def degrade(kappa: Maps, *, spec: str, side: Real, redshifts: Sequence[Real] = (), key: Key[Array, ""]) -> AnyMaps:
-    """Apply the degradations that a specification names (see `parse`) from left to right, each with a key of its own.
-
-    Args:
-        spec: for example "low_pass:1000+shuffle_pixels"; "none" changes nothing.
-        side, redshifts: as in `parse`.
-    """
+    """Apply the degradations that a specification names (see `parse`) from left to right, each with its own key."""
     steps = [_function(step, spec, side, redshifts) for step in degradation_names.read(spec)]
     for index, function in enumerate(steps):
         kappa = function(kappa, key=jax.random.fold_in(key, index))
@@ -38,9 +33,8 @@ def parse(spec: str, *, side: Real, redshifts: Sequence[Real] = ()) -> functools
     "low_pass:1000+shuffle_pixels"; the whole grammar stands in `wlbook.common.degradation_names.read`. The result is a
     partial of `degrade` whose arguments are plain text and numbers, so the store can name it.
 
-    Args:
-        side: of the map along x [deg], > 0.
-        redshifts: of each bin's lenses (`lens_redshifts`), for comoving scales that name none.
+    The side is that of the map along x [deg], > 0; redshifts are those of each bin's lenses (`lens_redshifts`), for
+    comoving scales that name none.
     """
     check_positive("side", side, "deg")
     for step in degradation_names.read(spec):

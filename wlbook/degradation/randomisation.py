@@ -14,9 +14,8 @@ from wlbook.degradation.filters import multiply_modes
 def shuffle_pixels(kappa: Maps, *, permutation: Draw = "shared", key: Key[Array, ""]) -> Maps:
     """Move every pixel to a random place: the histogram stays to the bit, every spatial structure goes.
 
-    Args:
-        permutation: "shared": one for all bins of a map, so pixels of one line of sight stay together;
-            "separate": one for each bin. Every map of a batch has its own either way.
+    A "shared" permutation is one for all bins of a map, so that pixels of one line of sight stay together; a "separate"
+    one is of each bin. Every map of a batch has its own either way.
     """
     checks.one_of("permutation", permutation, Draw)
     return _shuffle(kappa, key, bins=1 if permutation == "shared" else kappa.shape[-3])
@@ -35,9 +34,8 @@ def randomize_phases(kappa: Maps, *, phases: Draw = "shared", key: Key[Array, ""
     The angles are the phases of the transform of a white-noise map, so they have the symmetry of a real map by
     construction: modes that must be real turn by 0 or pi. The mean stays.
 
-    Args:
-        phases: "shared": one angle for all bins of a map, which keeps the cross-spectra too; "separate": one for
-            each bin, which keeps the auto-spectra only. Every map of a batch has its own either way.
+    "Shared" phases are one angle for all bins of a map, which keeps the cross-spectra too; "separate" ones are of each
+    bin, which keeps the auto-spectra only. Every map of a batch has its own either way.
     """
     checks.one_of("phases", phases, Draw)
     return _turn(kappa, key, bins=1 if phases == "shared" else kappa.shape[-3])

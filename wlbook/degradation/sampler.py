@@ -61,9 +61,7 @@ class DegradationFamily:
     def read(self, spec: str, redshifts: tuple[float, ...] = ()) -> SampledDegradation:
         """The degradation that a specification names, as for one map; what the family does not hold is refused.
 
-        Args:
-            spec: a single step of the grammar in `wlbook.common.degradation_names`.
-            redshifts: of each bin's lenses, for comoving scales that name none.
+        It is a single step of the grammar; comoving scales that name no redshift are seen at that of each bin's lenses.
         """
 
         def learns(holds: bool, what: str, given: str = "") -> None:

@@ -8,9 +8,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wlbook.figures.style import COLORS, PALETTE, contours
-from wlbook.inference import credible_regions
+from wlbook.figures.style import COLORS, PALETTE, contours, row_axis
 from wlbook.inference.constraints import NullTest, binomial_error
+from wlbook.inference.credible_regions import credible_level
 from wlbook.inference.emulator import Emulator
 from wlbook.simulation.cosmology import FIDUCIAL
 
@@ -33,8 +33,8 @@ def emulator_figure(emulators: Mapping[str, Emulator], n_fields: float) -> Figur
 def regions(posteriors: Mapping[str, xr.DataArray], panels: Sequence[Sequence[str]]) -> Figure:
     """68 % and 95 % regions of posteriors, some rows in each panel, and the truth."""
     figure, axes = plt.subplots(1, len(panels), figsize=(7.6, 3.8), sharey=True)
-    for axis, rows in zip(axes, panels, strict=True):
-        opinions(axis, {row: posteriors[row] for row in rows})
+    for axis, shown in zip(axes, panels, strict=True):
+        opinions(axis, {row: posteriors[row] for row in shown})
         axis.label_outer()
     return figure
 
@@ -49,12 +49,9 @@ def coverage_figure(shares: Mapping[str, Mapping[str, np.ndarray]], level: float
         for (kind, marker, color), shift in zip(kinds, (-0.2, 0.0, 0.2), strict=True):
             values = kept[kind] < level
             style = {"color": PALETTE[color], "capsize": 2, "mfc": "white" if kind == "ideal" else None}
-            style |= {"markersize": 5, "label": None if place else labels[kind]}
-            bar = 3 * binomial_error(len(values), level)
-            axis.errorbar(values.mean(), place + shift, xerr=bar, fmt=marker, **style)
-    axis.set_yticks(range(len(shares)), list(shares))
-    axis.set(xlabel=f"share of {level:.0%} regions that hold the truth", xlim=(0.2, 1.0))
-    axis.invert_yaxis()
+            style |= {"fmt": marker, "markersize": 5, "label": None if place else labels[kind]}
+            axis.errorbar(values.mean(), place + shift, xerr=3 * binomial_error(len(values), level), **style)
+    row_axis(axis, shares, xlabel=f"share of {level:.0%} regions that hold the truth", xlim=(0.2, 1.0))
     axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.4, 1.25), ncols=3)
     return figure
 
@@ -62,19 +59,16 @@ def coverage_figure(shares: Mapping[str, Mapping[str, np.ndarray]], level: float
 def null_figure(null: NullTest) -> Figure:
     """Areas on Gaussian fields over the exact one, with two standard errors."""
     figure, axis = plt.subplots(figsize=(6.4, 3.2))
-    place, bars = range(len(null.over)), 2 * np.array(list(null.error.values()))
-    axis.errorbar(list(null.over.values()), place, xerr=bars, fmt="o")
+    bars = 2 * np.array(list(null.error.values()))
+    axis.errorbar(list(null.over.values()), range(len(bars)), xerr=bars, fmt="o")
     axis.axvline(1, color="0.5", linewidth=1)
-    axis.set_yticks(place, list(null.over))
-    axis.set(xlabel="68 % area / exact area", xlim=(0, None))
-    axis.invert_yaxis()
+    row_axis(axis, null.over, xlabel="68 % area / exact area", xlim=(0, None))
     return figure
 
 
 def opinions(axis: Axes, posteriors: Mapping[str, xr.DataArray]) -> None:
     """68 % and 95 % regions of posteriors that each have a grid of their own, and the truth."""
-    shares = (0.68, 0.95)
-    levels = {row: [credible_regions.credible_level(one, share) for share in shares] for row, one in posteriors.items()}
+    levels = {row: [credible_level(one, share) for share in (0.68, 0.95)] for row, one in posteriors.items()}
     contours(axis, posteriors, levels=levels, truth=FIDUCIAL)
 
 
@@ -84,9 +78,7 @@ def choices_figure(by_choice: Mapping[str, Mapping[str, float]]) -> None:
     for number, (name, kept) in enumerate(by_choice.items()):
         place = np.arange(len(kept)) + 0.14 * (number - (len(by_choice) - 1) / 2)
         axis.plot(1e3 * np.array(list(kept.values())), place, "osD^v"[number % 5], markersize=5, label=name)
-    axis.set_yticks(range(len(kept)), list(kept))
-    axis.set(xlabel="68 % area [1e-3]", xlim=(0, None))
-    axis.invert_yaxis()
+    row_axis(axis, kept, xlabel="68 % area [1e-3]", xlim=(0, None))
     axis.legend(fontsize="small", loc="lower right")
 
 

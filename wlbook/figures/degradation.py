@@ -1,11 +1,11 @@
 """Figures of the degradation chapter: what is left, by degradation, by scale and by height."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -44,38 +44,37 @@ def merits(
 ) -> Figure:
     """What is left under each degradation, by each way of getting the answer; open where a region ends at the design.
 
-    Args:
-        left: way -> degradation -> what is left.
-        order: of the degradations, from above.
-        scatter: of the logarithm of each merit between two trainings of the reference; shaded.
+    The `order` of degradations is from above; shaded is the `scatter` of each log merit between two trainings.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(7.6, 1.6 + 0.5 * len(order)), sharey=True)
-    for column, axis in enumerate(axes):
-        axis.axvspan(np.exp(-scatter[column]), np.exp(scatter[column]), color="0.92")
-        axis.axvline(1.0, color="0.4", linewidth=1)
-        _ways(axis, column, left, order, 0.3, 0.15)
+    figure, axes = _ways(left, {spec: named(spec) for spec in order}, 1.6 + 0.5 * len(order), 0.3, 0.15)
+    for axis, far in zip(axes, scatter, strict=True):
+        axis.axvspan(np.exp(-far), np.exp(far), color="0.92")
         axis.set_xlim(0, min(axis.get_xlim()[1], 3))
-    axes[0].set_yticks(range(len(order)), [named(spec) for spec in reversed(order)])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(left), fontsize="small")
     return figure
 
 
 def _ways(
-    axis: Axes, merit: int, left: Mapping[str, Mapping[str, Remaining]], order: Sequence[str], top: float, step: float
-) -> None:
-    """One merit in a row for each degradation: a point for each way, its networks as ticks below."""
-    for place, (way, cases) in enumerate(left.items()):
-        style = {"capsize": 2, **_STYLE[way]}
-        axis.errorbar([], [], label=way, **style)
-        for row, spec in enumerate(reversed(order)):
-            if spec in cases:
-                one, height = cases[spec], row + top - step * place
-                fill = "white" if merit == 0 and one.limited else style["color"]
-                axis.errorbar(one.value[merit], height, xerr=one.error[merit], ms=4.5, mfc=fill, **style)
-                networks = one.networks[:, merit]
-                axis.plot(networks, np.full(len(networks), height - 0.07), "|", color=style["color"], ms=4)
-    axis.set_xlabel(f"{LABELS[merit]}, relative to the reference")
+    left: Mapping[str, Mapping[str, Remaining]], names: Mapping[str, str], tall: float, top: float, step: float
+) -> tuple[Figure, Any]:
+    """Both merits in a row for each degradation: a point for each way, its networks as ticks below."""
+    figure, axes = plt.subplots(1, 2, figsize=(7.6, tall), sharey=True)
+    for merit, axis in enumerate(axes):
+        axis.axvline(1, color="0.4", linewidth=1)
+        axis.set_xlabel(f"{LABELS[merit]}, relative to the reference")
+        for place, (way, cases) in enumerate(left.items()):
+            style = {"capsize": 2, **_STYLE[way]}
+            axis.errorbar([], [], label=way, **style)
+            for row, spec in enumerate(list(names)[::-1]):
+                if spec in cases:
+                    one, height = cases[spec], row + top - step * place
+                    fill = "white" if merit == 0 and one.limited else style["color"]
+                    axis.errorbar(one.value[merit], height, xerr=one.error[merit], ms=4.5, mfc=fill, **style)
+                    networks = one.networks[:, merit]
+                    axis.plot(networks, np.full(len(networks), height - 0.07), "|", color=style["color"], ms=4)
+    axes[0].set_yticks(range(len(names)), list(names.values())[::-1])
+    return figure, axes
 
 
 def below(one: Remaining) -> str:
@@ -100,11 +99,9 @@ def scales(
 ) -> Figure:
     """Information against the cut, and its derivative in ln(ell): both merits, low-pass and high-pass.
 
-    Args:
-        curves: name -> cuts and what is left there, from the amortised network.
-        checks: the same, from retrained networks.
-        length: comoving wavelength of ell = 1 at the lenses [Mpc/h].
-        nonlinear, trusted: ell where structures at the lenses become non-linear, and where trust in the maps ends.
+    Curves and checks are cuts and what is left there by name, from the amortised network and from retrained ones;
+    `length` is the comoving wavelength of ell = 1 at the lenses [Mpc/h]; structures are non-linear from one ell on, and
+    maps trusted up to another.
     """
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), sharex=True)
     for row, label in enumerate(LABELS):
@@ -144,12 +141,8 @@ def scales(
 
 def heights(found: Mapping[str, Mapping[str, Remaining]], names: Mapping[str, str]) -> Figure:
     """What low, middle and high kappa hold, alone and in pairs: `names` says which heights a degradation keeps."""
-    figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.0), sharey=True)
-    for column, axis in enumerate(axes):
-        _ways(axis, column, found, list(names), 0.12, 0.24)
-        axis.axvline(1, color="0.4", linewidth=1)
-        axis.set_xlim(0, None)
-    axes[0].set_yticks(range(len(names)), list(names.values())[::-1])
+    figure, axes = _ways(found, names, 3.0, 0.12, 0.24)
+    plt.setp(axes, xlim=(0, None))
     axes[1].legend(fontsize="small")
     return figure
 

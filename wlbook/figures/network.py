@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from wlbook.figures.style import COLORS, PALETTE, SIGNED_MAP, panels
+from wlbook.figures.style import COLORS, PALETTE, SIGNED_MAP, panels, row_axis
 
 
 def layers(rows: Sequence[Any], pixel: float) -> Figure:
@@ -61,8 +61,7 @@ def predicted_against_true(
         axis.plot(ends, ends, color="0.6", linewidth=1)
         axis.plot(x, y, ".", color=PALETTE[5], markersize=2, alpha=0.25, rasterized=True)
         for group in np.unique(groups):
-            mine = groups == group
-            color = COLORS["network"]
+            mine, color = groups == group, COLORS["network"]
             face = "white" if group in np.asarray(hollow) else color
             axis.errorbar(x[mine][0], y[mine].mean(), y[mine].std(), fmt="o", color=color, mfc=face, markersize=5)
         axis.set(xlabel=f"true {labels[column]}", ylabel=f"predicted {labels[column]}", ylim=ends)
@@ -76,13 +75,12 @@ def losses(histories: Sequence[Mapping[str, np.ndarray]], *, window: int) -> Fig
     """
     figure, axis = plt.subplots(figsize=(6.4, 3.2))
     for number, one in enumerate(histories):
-        first = number == 0  # one entry of the legend stands for all networks
+        labels = ("training", "held-out models") if number == 0 else (None, None)  # one entry stands for all networks
         mean = np.convolve(one["loss"], np.ones(window) / window, "valid")
         axis.plot(one["step"], one["loss"], color=PALETTE[5], linewidth=0.5, alpha=0.6)
-        axis.plot(one["step"][window - 1 :], mean, color=PALETTE[0], label="training" if first else None)
+        axis.plot(one["step"][window - 1 :], mean, color=PALETTE[0], label=labels[0])
         if "held_out_loss" in one:
-            label = "held-out models" if first else None
-            axis.plot(one["held_out_step"], one["held_out_loss"], "o", color=PALETTE[1], label=label)
+            axis.plot(one["held_out_step"], one["held_out_loss"], "o", color=PALETTE[1], label=labels[1])
     lowest = min(0, *(one["loss"].min() for one in histories))
     axis.set(xlabel="step", ylabel="loss [variance of the targets]", ylim=(lowest, 1.3))
     axis.legend()
@@ -92,10 +90,7 @@ def losses(histories: Sequence[Mapping[str, np.ndarray]], *, window: int) -> Fig
 def bias(
     truth: ArrayLike, means: Sequence[ArrayLike], errors: Sequence[ArrayLike], *, hollow: ArrayLike, name: str
 ) -> Figure:
-    """Mean answer minus truth for each model, one panel for each calibration.
-
-    `means` and `errors` hold an entry a panel; models that are `hollow` are drawn with open markers.
-    """
+    """Mean answer minus truth for each model, one panel for each calibration; `hollow` models have open markers."""
     truth, hollow = np.asarray(truth), np.asarray(hollow)
     figure, axes = plt.subplots(1, len(means), figsize=(7.2, 3.0), sharey=True)
     for axis, mean, error in zip(axes, means, errors, strict=True):
@@ -133,9 +128,7 @@ def scores_and_edge(
     """
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), gridspec_kw={"wspace": 0.3})
     axes[0].plot(list(scores.values()), range(len(scores)), "o")
-    axes[0].set_yticks(range(len(scores)), list(scores))
-    axes[0].invert_yaxis()
-    axes[0].set_xlabel(r"$R^2$ of $S_8$")
+    row_axis(axes[0], scores, xlabel=r"$R^2$ of $S_8$")
     for (name, mean), face in zip(means.items(), (None, "white"), strict=True):
         axes[1].plot(truth, mean, "o", color=PALETTE[0], mfc=face, label=name)
     axes[1].axline((0.8, 0.8), slope=1, color="0.6", linewidth=1)
@@ -148,10 +141,8 @@ def scores_and_edge(
 def receptive_fields(fields: ArrayLike, measured: ArrayLike, *, side: float, scale: float) -> Figure:
     """How much of the sky a pixel can see behind each convolution, and how much of that it uses.
 
-    Args:
-        fields, measured: receptive fields, and sides of the squares with 90 % of the squared sensitivity [arcmin].
-        side: of the map [deg].
-        scale: length of an arcminute where the sources are lensed most [Mpc/h].
+    These are receptive fields, and sides of the squares with 90 % of the squared sensitivity [arcmin], in a map of a
+    `side` [deg]; `scale` is the length of an arcminute where the sources are lensed most [Mpc/h].
     """
     figure, axis = plt.subplots(figsize=(6.4, 3.4))
     axis.plot(fields, "o-", label="can see")

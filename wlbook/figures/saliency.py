@@ -8,8 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from scipy.stats import sem
 
-from wlbook.figures.style import KAPPA_MAP, PALETTE, curve_with_band, ell_axis, field, in_degrees, panels, signed_field
+from wlbook.figures import style
+from wlbook.figures.style import KAPPA_MAP, PALETTE, ell_axis, field, in_degrees, panels, row_axis, signed_field
 
 
 def signed_panels(images: Sequence[ArrayLike], titles: Sequence[str], *, side: float) -> Figure:
@@ -30,14 +32,12 @@ def cascade(falls: Mapping[str, np.ndarray], depths: Sequence[int], *, reference
     figure, axis = plt.subplots(figsize=(7.0, 3.9))
     for place, (depth, marker) in enumerate(zip(depths, "os^Dv", strict=False)):
         mean = [fall[place].mean() for fall in falls.values()]
-        error = [fall[place].std(ddof=1) / np.sqrt(fall.shape[1]) for fall in falls.values()]
+        error = [sem(fall[place]) for fall in falls.values()]
         label = "all layers" if depth == depths[-1] else ("last layer" if depth == 1 else f"last {depth} layers")
         axis.errorbar(mean, range(len(falls)), xerr=error, fmt=marker, markersize=5, label=label)
     axis.axvline(reference, color="0.4", linestyle="--", linewidth=1)
     axis.axvline(0, color="0.8", linewidth=1)
-    axis.set_yticks(range(len(falls)), list(falls))
-    axis.invert_yaxis()
-    axis.set(xlabel="rank correlation", xlim=(-0.4, 1.05))
+    row_axis(axis, falls, xlabel="rank correlation", xlim=(-0.4, 1.05))
     figure.legend(loc="outside upper center", ncols=len(depths), fontsize="small")
     return figure
 
@@ -50,33 +50,29 @@ def shape(
 ) -> Figure:
     """Squared saliency around peaks and voids, its spectrum, and its correlation with the map.
 
-    Args:
-        radius, profiles: of the rings [arcmin]; of each network and kind of centre, mean and error.
-        waves: of each network, spectrum and correlation of each map [map, ell].
+    Against the `radius` of the rings [arcmin] stand `profiles`, mean and error of each network and kind of centre, and
+    against ell the `waves` of each network, spectrum and correlation of each map [map, ell].
     """
     figure, axes = plt.subplots(1, 3, figsize=(7.9, 3.3))
     ell = np.asarray(ell)
     styles = dict(zip(waves, ("-", "--"), strict=False))
     for (name, kind), (mean, error) in profiles.items():
-        color = PALETTE[1] if kind == "peaks" else PALETTE[0]
-        style = {"linestyle": styles[name], "color": color, "label": f"{kind}, {name}"}
-        curve_with_band(axes[0], radius, mean, error, **style)
+        look = {"linestyle": styles[name], "color": PALETTE[1 if kind == "peaks" else 0], "label": f"{kind}, {name}"}
+        style.curve_with_band(axes[0], radius, mean, error, **look)
     for name, each in waves.items():
         (own, cross), weight = (values.mean(axis=0) for values in each), ell * (ell + 1) / (2 * np.pi)
-        errors = [values.std(axis=0, ddof=1) / np.sqrt(len(values)) for values in each]
-        style = {"fmt": "o" + styles[name], "markersize": 4, "capsize": 2, "label": name}
-        axes[1].errorbar(ell, weight * own, weight * errors[0], **style)
-        axes[2].errorbar(ell, cross, errors[1], **style)
+        look = {"fmt": "o" + styles[name], "markersize": 4, "capsize": 2, "label": name}
+        axes[1].errorbar(ell, weight * own, weight * sem(each[0]), **look)
+        axes[2].errorbar(ell, cross, sem(each[1]), **look)
     axes[0].axhline(1, color="0.7", linewidth=1)
     axes[0].set(xlabel="distance [arcmin]", ylabel="squared gradient / mean", ylim=(0, None))
     axes[0].legend(fontsize=6.5)
-    label = r"$\ell(\ell+1)C_\ell/2\pi$ of the gradient"
-    axes[1].set(xlabel=r"$\ell$", ylabel=label, xscale="log", yscale="log")
+    axes[1].set(ylabel=r"$\ell(\ell+1)C_\ell/2\pi$ of the gradient", yscale="log")
     axes[1].legend(fontsize="small")
     axes[2].axhline(0, color="0.7", linewidth=1)
-    axes[2].set(xlabel=r"$\ell$", ylabel="correlation with the map", xscale="log", ylim=(-1, 1))
+    axes[2].set(ylabel="correlation with the map", ylim=(-1, 1))
     for axis in axes[1:]:
-        axis.set_xlim(0.8 * ell[0], 1.25 * ell[-1])
+        axis.set(xlabel=r"$\ell$", xscale="log", xlim=(0.8 * ell[0], 1.25 * ell[-1]))
         ell_axis(axis, (300, 1000, 3000))
     return figure
 
@@ -105,9 +101,8 @@ def saliency_panels(
 def share_panels(edges: Sequence[float], shares: Mapping[tuple[str, str], Any]) -> Figure:
     """Share of attribution by kappa as points with errors, before grey bars: the share of pixels.
 
-    Args:
-        edges: of the kappa ranges, in standard deviations; the first and last may be infinite.
-        shares: `saliency.Shares` by kind of network, which has a panel, and output.
+    The `edges` of the kappa ranges [standard deviations] may end at infinity; `shares` are `saliency.Shares` by kind of
+    network, which has a panel, and output.
     """
     names = [f"{low:.0f} to {high:.0f}" for low, high in itertools.pairwise(edges)]
     if np.isinf(edges[0]):
@@ -138,11 +133,8 @@ def method_panels(
 ) -> Figure:
     """One row for each method: shares with errors, and a cross for a network with all its weights drawn anew.
 
-    Args:
-        found: `saliency.Shares` of one range by kind of network, method, and output or "destroyed".
-        failures: the lie detectors that each method fails, counted beside its name.
-        titles: of each kind's panel.
-        bands: of the paper [%].
+    What was `found` are `saliency.Shares` of one range by kind of network, method, and output or "destroyed". The
+    `failures` of each method are counted beside its name; `bands` are the paper's [%].
     """
     figure, axes = plt.subplots(1, len(titles), figsize=(7.6, 4.2), sharey=True)
     outputs = [name for name in dict.fromkeys(output for _, _, output in found) if name != "destroyed"]
@@ -151,10 +143,9 @@ def method_panels(
         axis.axvline(100 * found[kind, next(iter(failures)), outputs[0]].pixels[0], color="0.6")
         for row, method in enumerate(failures):
             for output, marker, shift in zip(outputs, "os^", (-0.18, 0.18, 0), strict=False):
-                one, style = found[kind, method, output], {"color": PALETTE[0], "markersize": 4}
-                axis.errorbar(100 * one.share[0], row + shift, xerr=100 * one.over_maps[0], fmt=marker, **style)
+                one, look = found[kind, method, output], {"color": PALETTE[0], "markersize": 4}
+                axis.errorbar(100 * one.share[0], row + shift, xerr=100 * one.over_maps[0], fmt=marker, **look)
             axis.plot(100 * found[kind, method, "destroyed"].share[0], row, "x", color=PALETTE[1])
         axis.set(xlabel="share of attribution [%]", xlim=(-2, 100), title=title)
-    axes[0].set_yticks(range(len(failures)), [f"{name} [{len(failed)}]" for name, failed in failures.items()])
-    axes[0].invert_yaxis()
+    row_axis(axes[0], [f"{name} [{len(failed)}]" for name, failed in failures.items()])
     return figure

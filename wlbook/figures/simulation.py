@@ -29,10 +29,8 @@ def light_cone(
 ) -> Figure:
     """The path of light to scale in both directions: planes, boxes and the field; above it the lensing weight.
 
-    Args:
-        weight: from `lensing.efficiency`; drawn relative to the largest of each bin.
-        box, side: of the box [Mpc/h], of a map [deg].
-        far: comoving distance of the farthest source [Mpc/h].
+    The `weight` (`lensing.efficiency`) is drawn relative to the largest of each bin. The `box`, and how `far` the
+    farthest source is, are in Mpc/h, the `side` of a map in degrees.
     """
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.6, 3.2), sharex=True, height_ratios=[1, 1.1])
     top.plot(cone.distance, weight / weight.max(axis=0), marker=".")
@@ -56,10 +54,8 @@ def plane_and_map(
 ) -> Figure:
     """One plane of matter with the part that a map sees of it, and the map behind all planes.
 
-    Args:
-        surface: density contrast integrated through the plane [Mpc/h].
-        box, side: of the plane [Mpc/h], of the map [deg].
-        width: of the map's field at the plane [Mpc/h]. It is drawn in the plane's middle; rays shift it at random.
+    The plane holds the density contrast integrated through it, and is as wide as the `box` [Mpc/h]. The map has a
+    `side` [deg]; its field, of a `width` [Mpc/h] there, is drawn in the plane's middle: rays shift it at random.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.9))
     integral = r"$\int \delta \, \mathrm{d}\chi$ [Mpc/h]"
@@ -100,10 +96,7 @@ def spectrum_against_theory(
 
 
 def ladder(ell: Curve, ratios: Mapping[str, Curve], *, trusted_ell: float, means: Mapping[str, WithError]) -> Figure:
-    """Ratios of power spectra to that of the book's own setting, by what was changed in one box.
-
-    `means` are ratios of means over several boxes; drawn in black.
-    """
+    """Power spectra over that of the book's own setting, by what was changed; in black the `means` of several boxes."""
     figure, axis = plt.subplots(figsize=(6.4, 3.6))
     for name, ratio in ratios.items():
         axis.plot(ell, ratio, marker=".", label=name)

@@ -48,12 +48,8 @@ def heights(image: Image, waves: Image, *, sigma: float, side: float, titles: Se
 
 
 def scales(details: Float[np.ndarray, "scale y x"], units: Sequence[float], *, side: float, pixel: float) -> Figure:
-    """Starlet coefficients of a map, the smooth rest last, each scale in its own units.
-
-    `side` is that of the map [deg], `pixel` that of a pixel [arcmin].
-    """
-    last = len(details) - 1
-    titles = [f"{2 ** (j + 1) * pixel:.0f} arcmin" if j < last else "the rest" for j in range(last + 1)]
+    """Starlet coefficients of a map (`side` [deg], `pixel` [arcmin]) in each scale's units, the smooth rest last."""
+    titles = [*(f"{2 ** (j + 1) * pixel:.0f} arcmin" for j in range(len(details) - 1)), "the rest"]
     figure, axes = _fields(titles, height=2.6)
     for axis, detail, unit in zip(axes, details, units, strict=True):
         shown = field(axis, detail / unit, side, cmap=SIGNED_MAP, vmin=-3, vmax=3)
@@ -90,8 +86,7 @@ def small_panels(curves: Mapping[str, Mapping[str, np.ndarray]], *, ylabel: str)
             axis.plot(values, style, markersize=2.5, linewidth=1, label=label)
         axis.axhline(0, color="0.7", linewidth=0.8)
         axis.set_title(name, fontsize="small")
-    for axis in axes[-1]:
-        axis.set_xlabel("bin")
+    plt.setp(axes[-1], xlabel="bin")
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel, fontsize="small")
     axes.flat[0].legend(fontsize="x-small")
@@ -131,9 +126,9 @@ def bins_side_by_side(lines: Mapping[str, ByName], *, ylabel: str) -> Figure:
     axis.set_xticks(middles, names, fontsize="small", rotation=45)
     axis.set_yscale("symlog", linthresh=1)
     ticks = [-30, -10, -3, -1, 0, 1, 3, 10, 30]
-    most = 1.3 * max(np.abs(values).max() for vectors in lines.values() for values in vectors.values())
-    axis.set_yticks(ticks, [str(tick) for tick in ticks])
-    axis.set(ylim=(-max(most, 1), max(most, 1)), ylabel=ylabel)
+    most = max(1, 1.3 * max(np.abs(values).max() for vectors in lines.values() for values in vectors.values()))
+    axis.set_yticks(ticks, map(str, ticks))
+    axis.set(ylim=(-most, most), ylabel=ylabel)
     axis.legend(fontsize="small", ncols=len(lines), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
@@ -144,18 +139,17 @@ def against_settings(rows: Mapping[str, Mapping[float, Mapping[str, float]]], *,
     `rows` go by the label of the setting, then by its value (infinite: no noise), then by statistic.
     """
     figure, axes = plt.subplots(1, len(rows), figsize=(7.6, 3.8), sharey=True)
-    markers = "os^vD<>Pp*"
     for axis, (label, found) in zip(axes, rows.items(), strict=True):
         places = np.arange(len(found))
         for number, name in enumerate(next(iter(found.values()))):
             line = [numbers[name] for numbers in found.values()]
-            style = {"marker": markers[number % 10], "color": PALETTE[number % 8], "markersize": 4}
+            style = {"marker": "os^vD<>Pp*"[number % 10], "color": PALETTE[number % 8], "markersize": 4}
             axis.plot(places, line, linestyle="-" if number < 8 else "--", label=name, **style)
         axis.set_xticks(places, [f"{x:.2g}" if np.isfinite(x) else "no noise" for x in found])
         axis.set_xlabel(label)
     axes[0].set(ylabel=ylabel, yscale="log")
-    for which in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
-        which(lambda value, _: f"{value:.2g}")
+    axes[0].yaxis.set_major_formatter("{x:.2g}")
+    axes[0].yaxis.set_minor_formatter("{x:.2g}")
     axes[-1].legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 

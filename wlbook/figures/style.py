@@ -1,6 +1,6 @@
 """Figures that look alike on every page: one style, one colour for one thing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -64,8 +64,7 @@ def map_panels(
         axis.set_title(title, fontsize="medium")
         lowest = index + columns >= len(stack)
         axis.set_xlabel(below[index] if below else "x [deg]" * lowest)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("y [deg]")
+    plt.setp(axes[:, 0], ylabel="y [deg]")
     figure.colorbar(shown, ax=axes, location="bottom", shrink=0.5, aspect=40, label=r"$\kappa$")
     return figure
 
@@ -78,17 +77,14 @@ def panels(number: int, columns: int, *, height: float, more: float = 0.0, **sha
     rows = -(-number // columns)
     size = (7.6, height * rows + more)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=True, **shared)
-    for axis in axes.flat[number:]:
-        axis.set_visible(False)
+    plt.setp(axes.flat[number:], visible=False)
     return figure, axes
 
 
 def in_degrees(axes: np.ndarray) -> None:
     """Label panels [row, column] with maps: x below the last row, y beside the first column."""
-    for axis in axes[-1]:
-        axis.set_xlabel("x [deg]")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("y [deg]")
+    plt.setp(axes[-1], xlabel="x [deg]")
+    plt.setp(axes[:, 0], ylabel="y [deg]")
 
 
 def field(axis: Axes, image: ArrayLike, side: float, **style: Any) -> AxesImage:
@@ -102,7 +98,14 @@ def signed_field(axis: Axes, image: ArrayLike, side: float) -> AxesImage:
     return field(axis, image, side, cmap=SIGNED_MAP, vmin=-largest, vmax=largest)
 
 
-def ell_axis(axis: Any, ticks: Sequence[float] = (100, 200, 500, 1000, 2000, 5000)) -> None:
+def row_axis(axis: Axes, names: Collection[str], **labels: Any) -> None:
+    """A row for each name, the first one above; `labels` are of `Axes.set`."""
+    axis.set_yticks(range(len(names)), list(names))
+    axis.set(**labels)
+    axis.invert_yaxis()
+
+
+def ell_axis(axis: Any, ticks: Sequence[int | float] = (100, 200, 500, 1000, 2000, 5000)) -> None:
     """Few ticks, as plain numbers, on a logarithmic x axis whose limits are set: those of `ticks` that lie on it."""
     low, high = sorted(axis.xaxis.get_view_interval())
     axis.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
@@ -112,9 +115,9 @@ def ell_axis(axis: Any, ticks: Sequence[float] = (100, 200, 500, 1000, 2000, 500
 
 def curve_with_band(axis: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, **style) -> None:
     """A line with its one-sigma band; `style` goes to the line."""
-    mean, error = np.asarray(mean), np.asarray(error)
     (line,) = axis.plot(x, mean, **style)
-    axis.fill_between(np.asarray(x), mean - error, mean + error, color=line.get_color(), alpha=0.2, linewidth=0)
+    band = np.subtract(mean, error), np.add(mean, error)
+    axis.fill_between(np.asarray(x), *band, color=line.get_color(), alpha=0.2, linewidth=0)
 
 
 def contours(
@@ -126,9 +129,7 @@ def contours(
 ) -> None:
     """Credible regions in the plane of Omega_m and sigma_8, one colour for each name, and the truth.
 
-    Args:
-        densities: [omega_m, sigma_8] by name, each on a grid of its own.
-        levels: for each name the density heights that bound the regions.
+    Each density [omega_m, sigma_8] is on a grid of its own, with the heights `levels` that bound its regions.
     """
     styles = ("solid", "dashed", "dotted")
     for number, (name, density) in enumerate(densities.items()):

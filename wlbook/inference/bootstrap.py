@@ -113,12 +113,9 @@ def relative_error(logs: Float[np.ndarray, "draw *_"]) -> Any:
 def seed_scatter(groups: Sequence[Num[np.ndarray, "_ *_"]]) -> tuple[Any, float]:
     """How far networks scatter that differ by their seed only, pooled over groups of two or more.
 
-    Args:
-        groups: logarithms of what networks of one kind find, one a seed.
-
-    Returns:
-        The standard deviation, and the factor of Student by which so few networks widen it: the error of the mean of n
-        networks is their product over sqrt(n). NaN where no two networks are of one kind.
+    A group holds the logarithms of what networks of one kind find. Returned are the standard deviation, and the factor
+    of Student by which so few networks widen it: the error of the mean of n networks is their product over sqrt(n).
+    Both are NaN where no two networks are of one kind.
     """
     several = [np.asarray(group, np.float64) for group in groups if len(group) > 1]
     free = sum(len(group) - 1 for group in several)

@@ -53,10 +53,8 @@ def alive(vectors: ByModel, observed: ByName) -> tuple[dict[str, np.ndarray], di
         name: ((values != np.median(values, axis=1, keepdims=True)).sum(axis=1) >= _LEAST).all(axis=0)
         for name, values in vectors.items()
     }
-    return (
-        {name: values[..., kept[name]] for name, values in vectors.items()},
-        {name: np.asarray(values)[..., kept[name]] for name, values in observed.items()},
-    )
+    sky = {name: np.asarray(values)[..., kept[name]] for name, values in observed.items()}
+    return {name: values[..., kept[name]] for name, values in vectors.items()}, sky
 
 
 def find(
@@ -101,10 +99,8 @@ def ratio(
 ) -> tuple[float, float, float]:
     """Ratio of two areas, a geometric mean over networks; its error from maps and boxes, and that with seeds.
 
-    Args:
-        drawn: from `resample`, of the rows of `found`.
-        seeds: log areas of `row` for each seed of its network.
-        others: log areas of other groups of networks, which lend their scatter over seeds.
+    `seeds` are log areas of `row` for each seed of its network; `others`, those of other groups of networks, lend
+    their scatter over seeds.
     """
     logs = drawn["log_area"].sel(row=row) - drawn["log_area"].sel(row=reference)
     scatter, student = bootstrap.seed_scatter([seeds, *others])
@@ -139,16 +135,10 @@ def covered(
     seed: int = 0,
     **options: Any,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """For each row the share of posterior denser than the truth, over mock surveys, single maps and ideal data.
+    """For each row the share of posterior denser than the truth, over `surveys`, single `maps` and `ideal` data.
 
-    Args:
-        observed: of maps that neither the emulator nor a network has seen.
-        seeds: of the box of each map.
-        draws, seed: of ideal data.
-        options: of `likelihood.log_likelihood`.
-
-    Returns:
-        For each row `surveys` (one map from every box), `maps` and `ideal` surveys, drawn from the emulator itself.
+    A mock survey is one map from every box, known by its seed; `draws` ideal surveys come from the emulator itself.
+    `observed` are maps that neither the emulator nor a network has seen; `options` are of `log_likelihood`.
     """
     boxes, shares = len(np.unique(seeds)), {}
     error = options.get("emulator_error", "ignore")
@@ -228,13 +218,9 @@ def null_test(
     """What each row finds on Gaussian fields, against the exact posterior at the true spectrum.
 
     A few draws of one row can agree by chance, those of all rows together hardly do: its error is its own scatter, or
-    that of all rows if that is larger.
-
-    Args:
-        vectors, observed: of maps that `fields` drew for the models and for the observed sky.
-        noise: standard deviation of the shape noise in a pixel.
-        repeats: bootstrap draws, >= 2.
-        options: of `posterior`, `n_fields` among them.
+    that of all rows if that is larger. Vectors are of maps that `fields` drew for the models and for the observed sky;
+    `noise` is the standard deviation of the shape noise in a pixel, `repeats` counts bootstrap draws, >= 2, and
+    `options` are of `posterior`, `n_fields` among them.
     """
     data = parameters, *alive(vectors, observed)
     found = find(*data, rows, method=method, **options)
@@ -264,14 +250,9 @@ def opinions(
 ) -> dict[str, xr.DataArray]:
     """One posterior by other means: a normalising flow, NUTS with getdist, and NUTS with nuisance parameters.
 
-    Args:
-        names: the statistics that `found` uses together.
-        slopes: of the mean vector, by nuisance parameter.
-        widths: standard deviations of the nuisance parameters' priors.
-
-    Returns:
-        "grid", "flow", "NUTS, getdist" and "... free", named for the nuisance parameters; the last two have `r_hat` of
-        their chains as an attribute. A "linear" emulator has corners, which NUTS cannot use: a quadratic stands in.
+    The statistics `names` are those that `found` uses together; `slopes` and `widths` are as in `sampling.sample`.
+    Returned are "grid", "flow", "NUTS, getdist" and "... free", named for the nuisance parameters; the last two have
+    `r_hat` of their chains as an attribute. NUTS cannot use a "linear" emulator's corners: a quadratic stands in.
     """
     smooth, values, sky = found.emulator, joined(vectors, names), joined(observed, names)
     if smooth.method == "linear":

@@ -31,12 +31,8 @@ def denser(
 ) -> Float[np.ndarray, " vector"]:
     """Share of each posterior that is denser than at the truth, the fiducial: the smallest region that holds the truth.
 
-    Over many observations it is spread evenly between 0 and 1 if regions hold the truth as often as they say.
-
-    Args:
-        data: observed vectors, one posterior each.
-        points: of the grid over the part of the design that matters, along each axis.
-        options: of `log_likelihood`.
+    Over many observations it is spread evenly between 0 and 1 if regions hold the truth as often as they say. The grid
+    has so many `points` along each axis over the part of the design that matters; `options` are of `log_likelihood`.
     """
     data = np.asarray(data, np.float64)
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
@@ -66,9 +62,7 @@ def ideal(
 ) -> Float[np.ndarray, "vector bin"]:
     """Vectors drawn from the emulator itself: for them only the prior's edges can keep coverage from its nominal value.
 
-    Args:
-        number: of vectors at the fiducial, each the mean of `n_fields` maps.
-        emulator_error: "add" moves each by an error of the emulated mean, or "ignore".
+    Each is the mean of `n_fields` maps at the fiducial; "add" moves it by an error of the emulated mean.
     """
     at = np.array([FIDUCIAL])
     scale, relative = (values[0] for values in emulator.scaled_covariance(at))

@@ -1,4 +1,7 @@
-"""What a posterior on a grid says: credible regions, their areas, and where they run into the end of the design."""
+"""What a posterior on a grid says: credible regions, their areas, and where they run into the end of the design.
+
+Arguments and errors are those of `credible_area`.
+"""
 
 import math
 from collections.abc import Sequence
@@ -31,10 +34,7 @@ def _unpacked(posterior: Any, axes: Any, level: Real) -> tuple[np.ndarray, np.nd
 
 
 def credible_level(posterior: Any, level: Real, axes: Sequence[Axis] | None = None) -> float:
-    """The density that bounds the smallest region holding the share `level` of the posterior: a contour's height.
-
-    Arguments and errors are those of `credible_area`.
-    """
+    """The density that bounds the smallest region holding the share `level` of the posterior: a contour's height."""
     density, cells, *_ = _unpacked(posterior, axes, level)
     order = np.argsort(-density, axis=None)
     masses = (density * cells).ravel()[order]
@@ -44,10 +44,7 @@ def credible_level(posterior: Any, level: Real, axes: Sequence[Axis] | None = No
 
 
 def boundary(posterior: Any, level: Real = 0.68, axes: Sequence[Axis] | None = None) -> str | None:
-    """Where the credible region runs into the end of the grid or of the design, in words; None where it does not.
-
-    Arguments and errors are those of `credible_area`.
-    """
+    """Where the credible region runs into the end of the grid or of the design, in words; None where it does not."""
     density, _, inside, grid = _unpacked(posterior, axes, level)
     region = density >= credible_level(posterior, level, axes)
     for number, name in enumerate(AXES):
@@ -67,12 +64,9 @@ def credible_area(
 ) -> float:
     """Area of the smallest region of the plane that holds the share `level` of the posterior.
 
-    Args:
-        posterior: density [omega_m, sigma_8], from `posterior_grid` or any array.
-        axes: the grid (omega_m, sigma_8), for an array without labels.
-        level: 0 < level < 1; a region of fewer than 12 grid points is refused.
-        truncated: "refuse" a region that runs into the end of the grid or of the design, or "allow" it: the area is
-            then a lower limit.
+    The posterior is a density [omega_m, sigma_8] from `posterior_grid`, or any array with its grid as `axes`; 0 < level
+    < 1, and a region of fewer than 12 grid points is refused. So is one that runs into the end of the grid or of the
+    design, unless truncated is "allow": the area is then a lower limit.
     """
     checks.one_of("truncated", truncated, ("refuse", "allow"))
     density, cells, *_ = _unpacked(posterior, axes, level)

@@ -25,23 +25,18 @@ class Emulator:
     """Mean and covariance of a data vector anywhere inside a design of models.
 
     "linear": means and covariances of the three models around the point, weighted linearly over their triangle
-    (Delaunay), as in the papers; these interpolate inverse covariances, which is the same at every model.
-    "quadratic": the mean and the logarithm of each bin's standard deviation are quadratic polynomials in both
-    parameters, fitted to all models; correlations are a mean over the models, the near ones (half the design's size)
-    counting most. It averages the noise of the models down, and a covariance is always positive definite.
-    "gaussian process": the mean is as bent as the models ask for (`Processes`), the covariance as under "quadratic".
-    Whatever is asked about points (omega_m, sigma_8) refuses those outside the design with a ValueError.
-
-    Args:
-        vectors: one data vector for each map of each model, or several by name, to be used together.
-        like: an emulator of the same bins whose kernels are taken over, for maps drawn again: fitting them anew is
-            what takes long.
+    (Delaunay), as in the papers; these interpolate inverse covariances, which is the same at every model. "quadratic":
+    the mean and the logarithm of each bin's standard deviation are quadratic polynomials in both parameters, fitted to
+    all models; correlations are a mean over the models, the near ones (half the design's size) counting most. It
+    averages the noise of the models down, and a covariance is always positive definite. "gaussian process": the mean is
+    as bent as the models ask for (`Processes`), the covariance as under "quadratic". Whatever is asked about points
+    (omega_m, sigma_8) refuses those outside the design with a ValueError. Vectors are one for each map of each model,
+    or several by name, to be used together; kernels are those of `like`, an emulator of the same bins, for maps drawn
+    again: fitting them anew is what takes long.
 
     Attributes:
         box: lower corner and extent of the design in both parameters.
-        labels: a name for each bin of the vector.
-        means, covariances: of one map's vector, at each model.
-        maps: in each model.
+        labels, means, covariances: name of each bin, and of one map's vector at each model.
     """
 
     def __init__(
@@ -146,7 +141,7 @@ class Emulator:
         np.put_along_axis(found, self._triangles.simplices[triangle], corners, axis=1)
         return found
 
-    def covariance_weights(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point model"]:
+    def covariance_weights(self, points: Points) -> Float[np.ndarray, "point model"]:
         """What each model's covariance counts for at each point: nowhere negative, sums to one."""
         points = self._checked(points)
         if self.method == "linear":
@@ -158,7 +153,7 @@ class Emulator:
         found = (self.maps - 1) / (weights**2).sum(axis=-1)
         return found, (found - len(self.labels) - 1) / found
 
-    def log_deviation(self, points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, "point bin"]:
+    def log_deviation(self, points: Points) -> Float[np.ndarray, "point bin"]:
         """Logarithm of the scale of each bin at each point."""
         return self._mean_weights(np.asarray(points, np.float64)) @ self._log_deviations
 
@@ -206,15 +201,13 @@ class Emulator:
         self, points: Points
     ) -> tuple[Float[np.ndarray, "point bin"], Float[np.ndarray, "point bin bin"]]:
         """A scale for each bin at each point, and the covariance of one map in units of it."""
-        points = self._checked(points)
         relative = np.tensordot(self.covariance_weights(points), self._relative, axes=1)
         return np.exp(self.log_deviation(points)), relative
 
     def curves(self, scale: Float[np.ndarray, " bin"]) -> tuple[Callable, Callable, Callable]:
         """Functions of one point [2] of the unit square, for JAX to differentiate, of vectors divided by `scale`.
 
-        Returns:
-            The mean vector; the scale of each bin; the covariance in units of it, with the weights of the models.
+        The mean vector; the scale of each bin; the covariance in units of it, with the weights of the models.
         """
         if self.method == "linear":
             raise ValueError('method = "linear": has corners, derivatives need another')
@@ -228,25 +221,21 @@ class Emulator:
             weights = _near(unit, held["models"])
             return jnp.tensordot(weights, held["relative"], axes=1), weights
 
-        def quadratic(unit: Array) -> Array:
-            return quadratic_terms(unit) @ held["means"]
-
-        mean = self._processes.curve(scale) if self.method == "gaussian process" else quadratic
+        curved = self.method == "gaussian process"
+        mean = self._processes.curve(scale) if curved else lambda unit: quadratic_terms(unit) @ held["means"]
         return mean, lambda unit: jnp.exp(quadratic_terms(unit) @ held["deviations"]), relative
 
     def leave_one_out(self) -> xr.DataArray:
-        """Error of the emulated mean at each model when it is fitted without that model.
+        """Error of the emulated mean at each model when it is fitted without that model [model, bin].
 
-        Returns:
-            (predicted - measured) / standard deviation of one map, [model, bin]; NaN at the corners of the design
-            under "linear", where nothing is left to interpolate between.
+        In standard deviations of one map; NaN at the design's corners under "linear", where nothing is left to
+        interpolate between.
         """
         predicted = np.array([self._without(model, point[None]) for model, point in enumerate(self.parameters)])
         errors = (predicted - self.means) / np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
         return xr.DataArray(errors, dims=("model", "bin"), coords={"bin": self.labels}, name="leave-one-out error")
 
     def _without(self, model: int, point: Float[np.ndarray, "1 2"]) -> Float[np.ndarray, " bin"]:
-        """The mean at a point, fitted without one model; NaN where nothing is left to interpolate between."""
         if self.method == "gaussian process":
             return self._processes.without(model).mean(self.unit(point))[0]
         others = np.arange(len(self.parameters)) != model

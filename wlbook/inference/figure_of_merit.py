@@ -40,15 +40,9 @@ def measured(
 ) -> dict[Named, dict[str, Any]]:
     """Merits of every network's answers, as maps are and drawn again (`bootstrap.resample`); the same draws for all.
 
-    Mean and covariance are quadratic fits over the design, and the data the fit's own mean at the fiducial.
-
-    Args:
-        n_fields: maps observed together, > 0.
-        repeats: bootstrap draws, >= 2.
-
-    Returns:
-        For each network `logs`, the logarithms of 1 / (68 % area) and 1 / sigma(S8) [draw, merit], first as the maps
-        are, and `limited`, as in `Remaining`.
+    Mean and covariance are quadratic fits over the design, and the data, `n_fields` > 0 maps observed together, the
+    fit's own mean at the fiducial. For each network there are `logs`, the logarithms of 1 / (68 % area) and
+    1 / sigma(S8) [draw, merit], first as the maps are and then `repeats` >= 2 times, and `limited` as in `Remaining`.
     """
     settled = {f"{number}": _settled(values, seed) for number, values in enumerate(vectors.values())}
     options = {"rows": {name: [name] for name in settled}, "repeats": repeats, "seed": seed, "n_fields": n_fields}
@@ -93,8 +87,7 @@ def relative(
 
 def by_way(found: Mapping[Named, Mapping[str, Any]]) -> dict[str, dict[str, Remaining]]:
     """What is left under each degradation, for every way in `WAYS` that `found` (from `measured`) holds."""
-    here = {way for way, _, _ in found}
-    own = {"amortised": ("amortised", "none")}
+    own, here = {"amortised": ("amortised", "none")}, {way for way, _, _ in found}
     return {way: relative(found, way, own.get(way, ("retrained", "none"))) for way in WAYS if way in here}
 
 
@@ -158,10 +151,7 @@ def judged_claims(
 ) -> dict[str, Judged]:
     """Paper B's claims (`CLAIMS`) as far as the degradations that were trained can test them.
 
-    Args:
-        left: way -> degradation -> what is left, from `by_way`.
-        bands: by claim, between which ratios it holds.
-        bins: of the maps; with one bin there is nothing to sum.
+    What is `left` comes from `by_way`; `bands` say between which ratios a claim holds; one bin has nothing to sum.
     """
     retrained, found = left["retrained"], {}
     for claim, spec in CLAIMS.items():

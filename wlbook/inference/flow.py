@@ -31,15 +31,8 @@ def learnt_posterior(
     """Posterior by a neural likelihood: a masked autoregressive flow learns how summaries scatter at any cosmology.
 
     The likelihood of a survey of `n_fields` fields is the mean log-likelihood of the observed maps times `n_fields`
-    (Papamakarios et al. 2019, arXiv:1805.07226). The prior is flat inside the design.
-
-    Args:
-        summaries: a few numbers for each map of each model.
-        omega_m, sigma_8: grid, increasing.
-        seed: of the weights and the order of the maps.
-
-    Returns:
-        Density [omega_m, sigma_8], as from `posterior_grid`.
+    (Papamakarios et al. 2019, arXiv:1805.07226). The prior is flat inside the design, the grid increasing, and the
+    density like that of `posterior_grid`.
     """
     from flowjax.distributions import Normal
     from flowjax.flows import masked_autoregressive_flow

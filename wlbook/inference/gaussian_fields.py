@@ -21,15 +21,8 @@ class GaussianFields:
     bins) is fitted by a quadratic in both parameters, and that fit *is* the universe: maps are drawn from it, and its
     likelihood is exact. Everywhere `noise` is the standard deviation of the shape noise in a pixel.
 
-    Args:
-        kappa: noiseless maps.
-        parameters: omega_m and sigma_8 of each map, of 7 models or more.
-        side: of the maps [deg].
-
-    Attributes:
-        pixels: along a side.
-        shell: of each mode of `rfft2` [y, x_half], modes of equal length together; -1 for the mean.
-        counts: real numbers in each shell.
+    It learns from noiseless maps with a `side` [deg], of 7 models or more. `shell` is that of each mode of `rfft2`
+    [y, x_half], modes of equal length together, -1 for the mean; `counts` are the real numbers in each shell.
     """
 
     def __init__(self, kappa: Maps, parameters: Num[np.ndarray, "map 2"], *, side: Real):
@@ -87,11 +80,8 @@ class GaussianFields:
     ) -> xr.DataArray:
         """The exact posterior from all modes of observed maps, for a prior that is flat on the grid.
 
-        -2 log L = n_fields sum over modes of tr(P^-1 p) + log det P: what is left of a Gaussian field is its power.
-
-        Args:
-            power: of the observed maps, from `power`.
-            omega_m, sigma_8: grid, increasing.
+        -2 log L = n_fields sum over modes of tr(P^-1 p) + log det P: what is left of a Gaussian field is its power,
+        that of the observed maps. The grid increases.
         """
         points = grids.points(omega_m, sigma_8)
         spectra = self.spectra(points, noise)

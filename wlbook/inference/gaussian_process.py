@@ -19,18 +19,12 @@ class Processes:
     The models' means, in units of the scatter of one map, are turned onto their principal components (Habib et al.
     2007, arXiv:astro-ph/0702348). Each component that spreads more than its noise gets a process: a constant and a
     squared exponential whose height, two lengths and noise are those of largest likelihood (scikit-learn). What spreads
-    no more than its noise is replaced by its mean over the models.
-
-    Args:
-        points: where the models are, in the unit square.
-        means: of each model.
-        scale: scatter of one map in each bin.
-        errors: standard error of a model's mean in each bin, if its maps were independent.
+    no more than its noise is replaced by its mean over the models. Points are where the models are, in the unit square;
+    `scale` is the scatter of one map in each bin, `errors` the standard error of a model's mean, were its maps
+    independent.
 
     Attributes:
-        centre, scale: of each bin.
         directions: of the components kept [component, bin].
-        height, lengths, noise: of each process.
         weights: so that kernel @ weights is the component [model, component].
         left: variance of what no component holds, of each bin in units of its scale.
     """

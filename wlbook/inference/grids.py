@@ -27,12 +27,7 @@ def density(
     inside: Bool[np.ndarray, " point"],
     **attrs: Any,
 ) -> xr.DataArray:
-    """A posterior whose integral is one.
-
-    Args:
-        log_density: up to a constant, at `points`; minus infinity where nothing may be.
-        inside: whether each point lies in the design, kept as a coordinate.
-    """
+    """A posterior whose integral is one, from its logarithm up to a constant; `inside` the design is a coordinate."""
     area = cells(omega_m, sigma_8)
     found = np.exp(log_density - log_density.max()).reshape(area.shape)
     return xr.DataArray(

@@ -33,7 +33,6 @@ def log_likelihood(
       parameters hold the truth as often as they say, the scatter of the best fit included.
 
     Args:
-        points: inside the design.
         data: observed vectors, each a mean over fields.
         covariance: "varying": that of each point, with its determinant; "fixed": that of the fiducial, everywhere.
         emulator_error: "add" the covariance of the emulated mean's own error, or "ignore" it.

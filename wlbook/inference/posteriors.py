@@ -16,16 +16,10 @@ from wlbook.inference.vectors import AXES, Axis, Data, Real
 def posterior_grid(
     emulator: Emulator, data: Data, *, omega_m: Axis, sigma_8: Axis, n_fields: Real = 1, **options: Any
 ) -> xr.DataArray:
-    """Posterior density on a grid: flat prior inside the design, nothing outside.
+    """Posterior density on a grid (`grids.density`): flat prior inside the design, nothing outside.
 
-    Args:
-        data: the observed vector, a mean over fields.
-        omega_m, sigma_8: grid, increasing, some of it inside the design.
-        n_fields, options: of `likelihood.log_likelihood`.
-
-    Returns:
-        Density [omega_m, sigma_8] whose integral is one; attributes `chi2` (at the best point), `bins`, `n_fields`; a
-        coordinate `inside`, whether a point lies in the design.
+    Its attributes are `chi2` (at the best point), `bins` and `n_fields`. The data are a mean over fields, the grid is
+    increasing, some of it inside the design; options are those of `likelihood.log_likelihood`.
     """
     data, axes = np.asarray(data, np.float64), (np.asarray(omega_m, np.float64), np.asarray(sigma_8, np.float64))
     bins = len(emulator.labels)
@@ -40,7 +34,6 @@ def posterior_grid(
     inside = emulator.inside(points)
     if not inside.any():
         raise ValueError("omega_m, sigma_8: no point of the grid lies inside the design")
-
     log_density = np.full(len(points), -np.inf)
     found, square = log_likelihood(emulator, points[inside], data[None], n_fields=n_fields, **options)
     log_density[inside] = found[:, 0]
@@ -53,10 +46,8 @@ def posterior(
 ) -> xr.DataArray:
     """`posterior_grid` on a grid that fits: first over the whole design, then around what is left, as fine as needed.
 
-    Args:
-        points: of the grid, along each axis; doubled until the 68 % region holds 60 of them.
-        like: a posterior that this one is expected to resemble: the search begins around it, which is quicker.
-        options: of `posterior_grid`.
+    Points along each axis are doubled until the 68 % region holds 60 of them. The search begins around `like`, a
+    posterior that this one is expected to resemble, which is quicker. Options are those of `posterior_grid`.
     """
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
     axes = [*np.linspace(low, high, points).T]
@@ -75,10 +66,8 @@ def posterior(
             cut = (first == 0 and axis[0] > a) or (last == axis.size - 1 and axis[-1] < b)
             if like is not None and cut:  # by an end of the grid that is not the design's
                 return posterior(emulator, data, points=points, **options)
-        tight = [
-            (axis[max(first - 2, 0)], axis[min(last + 2, axis.size - 1)])
-            for (first, last), axis in zip(ends, axes, strict=True)
-        ]
+        sides = zip(ends, axes, strict=True)
+        tight = [(axis[max(first - 2, 0)], axis[min(last + 2, axis.size - 1)]) for (first, last), axis in sides]
         fits = all(new[1] - new[0] > 0.7 * (old[-1] - old[0]) for new, old in zip(tight, axes, strict=True))
         if fits and (found.values >= credible_level(found, 0.68)).sum() >= 60:
             break

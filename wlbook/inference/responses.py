@@ -39,9 +39,8 @@ def _alive(values: Num[np.ndarray, "model map bin"]) -> Bool[np.ndarray, " bin"]
 def fisher_error(parameters: Models, vectors: ByModel) -> float:
     """Error of sigma_8 from one map by these statistics together, omega_m known: (d^T C^-1 d)^-1/2, debiased.
 
-    d is the slope of the mean and C the covariance of one map, both at the fiducial; C^-1 is debiased as in
-    `inference.posterior_grid` (Hartlap et al. 2007, arXiv:astro-ph/0608064). Bins that are the same in all maps of a
-    model are left out.
+    d is the slope of the mean and C the covariance of one map, both at the fiducial (Hartlap et al. 2007,
+    arXiv:astro-ph/0608064). Bins that are the same in all maps of a model are left out.
     """
     alive = {name: values[..., _alive(values)] for name, values in vectors.items()}
     emulator = Emulator(parameters, alive, method="quadratic")

@@ -27,15 +27,9 @@ _CHAINS, _WARMUP = 2, 400  # two can be compared; steps to find the scales of th
 def run(
     log_density: LogDensity, start: Float[np.ndarray, " parameter"], *, draws: int = 1000, seed: int
 ) -> tuple[Float[np.ndarray, "chain draw parameter"], dict[str, float]]:
-    """Draw from a density by NUTS.
+    """Draw from a density by NUTS, `draws` >= 4 of each chain; with `r_hat` (the largest) and `n_eff` (the smallest).
 
-    Args:
-        log_density: of parameters that are of the order of one; minus infinity where none may be.
-        start: of all chains, where the density is not zero.
-        draws: of each chain, >= 4.
-
-    Returns:
-        The draws, and `r_hat` (the largest over parameters) and `n_eff` (the smallest).
+    Parameters are of the order of one; minus infinity says where none may be. All chains `start` at one point.
     """
     with warnings.catch_warnings():
         # A page has no widgets, and wants none: numpyro draws its bars elsewhere.
@@ -65,20 +59,13 @@ def sample(
     widths: Mapping[str, Real] | None = None,
     **options: Any,
 ) -> xr.Dataset:
-    """Draw from the posterior of omega_m, sigma_8 and nuisance parameters.
+    """Draw from the posterior of omega_m, sigma_8 and nuisance parameters: [chain, draw], with `r_hat` and `n_eff`.
 
     The likelihood is the "hartlap" form of `likelihood.log_likelihood`; the prior is flat inside the design, and
     Gaussian around zero in each nuisance parameter, which moves the mean vector along its slope.
 
-    Args:
-        emulator: a smooth one: "quadratic" or "gaussian process".
-        n_fields, covariance: as in `log_likelihood`.
-        slopes: by nuisance parameter, what a unit of it adds to the mean vector.
-        widths: standard deviation of each one's prior.
-        options: `draws` and `seed` of `run`.
-
-    Returns:
-        Draws [chain, draw] of each parameter; attributes `r_hat` and `n_eff`.
+    The emulator must be smooth, "quadratic" or "gaussian process". By nuisance parameter `slopes` say what a unit of it
+    adds to the mean vector, `widths` the standard deviation of its prior. Options are `draws` and `seed` of `run`.
     """
     slopes, widths = slopes or {}, widths or {}
     if emulator.method == "linear":
@@ -136,11 +123,8 @@ def paired_slope(
 ) -> tuple[Float[np.ndarray, " bin"], Float[np.ndarray, " bin"]]:
     """Slope of the mean vector by a nuisance parameter, map by map, and its standard error.
 
-    Maps of common seeds only: a difference of two universes is otherwise mostly chance.
-
-    Args:
-        ahead, behind: vectors of maps made at +step and -step (> 0) from the same seeds, noise included.
-        seeds: of the maps ahead and behind, which must be the same.
+    Vectors ahead and behind are of maps made at +step and -step (> 0), noise included, from the same seeds: a
+    difference of two universes is otherwise mostly chance.
     """
     if not np.array_equal(*seeds):
         raise ValueError("seeds: the maps ahead and behind must come from the same seeds, map by map")

@@ -72,8 +72,7 @@ class Compact(Network):
         """Draw the initial weights.
 
         Args:
-            bins: tomographic bins of a map, 1 to 64.
-            outputs: numbers to predict, 1 to 1024.
+            bins, outputs: tomographic bins of a map, 1 to 64; numbers to predict, 1 to 1024.
             width: channels of the first wide layer, 1 <= width <= 32; later stages have 2 and 4 times as many.
             ramps: for each bin, 0 <= ramps <= 32; their heights start from -2 to 3 in what the network is shown
                 (standard deviations of the maps), and learn like all else. 0 is no such layer.
@@ -122,10 +121,8 @@ class Ribli18(Network):
     def __init__(self, *, bins: int = 1, outputs: int = 2, width: int = 32, pixels: int = 512, key: Key[Array, ""]):
         """Draw the initial weights.
 
-        Args:
-            bins, outputs: as in `Compact`.
-            width: channels of the first layer, 1 <= width <= 64; the paper's is 32.
-            pixels: side of the maps, which decides how many blocks fit, >= 5; larger maps are accepted too.
+        The first layer has 1 <= width <= 64 channels, in the paper 32; the side of the maps, pixels >= 5, decides how
+        many blocks fit, and larger maps are accepted too. Bins and outputs are as in `Compact`.
         """
         self._settle(bins=bins, outputs=outputs, width=width)
         kept = [number for number in range(1, len(self.blocks) + 1) if self._smallest(number) <= pixels]
@@ -188,11 +185,9 @@ class DeepLSS(Network):
     ):
         """Draw the initial weights.
 
-        Args:
-            bins, outputs: as in `Compact`; outputs are n + n (n + 1) / 2 for n parameters.
-            width: channels of every convolution, 1 <= width <= 256; the paper's is 128.
-            pixels: side of the maps, >= 16.
-            depth: residual blocks, >= 0; the paper's is 10.
+        Every convolution has 1 <= width <= 256 channels, in the paper 128; there are depth >= 0 residual blocks, in the
+        paper 10; maps have a side of pixels >= 16. Bins are as in `Compact`; outputs are n + n (n + 1) / 2 for n
+        parameters.
         """
         self._settle(bins=bins, outputs=outputs, width=width)
         checks.at_least("pixels", pixels, 16)

@@ -88,9 +88,8 @@ def device_memory() -> int:
 def order(maps: int, batch: int, key: Key[Array, ""], *, block: int = 1) -> Callable[[int], Int[np.ndarray, " batch"]]:
     """Which maps a step sees, given its number: consecutive pieces of a pass that is shuffled anew each time.
 
-    Args:
-        maps: how many there are, >= batch; what is left over at the end of a pass is not seen in it.
-        block: maps that are read together; with more than 1, blocks are shuffled, and `WINDOW` blocks among themselves.
+    There are `maps` >= batch of them; what is left over at the end of a pass is not seen in it. Maps of a block are
+    read together; with more than 1, blocks are shuffled, and `WINDOW` blocks among themselves.
     """
     steps = maps // batch
     entropy = np.asarray(jax.random.key_data(key)).tolist()

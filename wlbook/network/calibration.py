@@ -31,8 +31,7 @@ def by_model(
         "error": scatter / np.sqrt(counts),
     }
     return xr.Dataset(
-        {name: (("model", "parameter"), values) for name, values in columns.items()},
-        coords={"model": names},
+        {name: (("model", "parameter"), values) for name, values in columns.items()}, coords={"model": names}
     )
 
 

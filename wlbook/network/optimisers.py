@@ -28,17 +28,14 @@ def ribli18(steps: int, learning_rate: float, weight_decay: float) -> optax.Grad
     """
     schedule = optax.piecewise_constant_schedule(learning_rate, {steps // 3: 0.1, 2 * steps // 3: 0.1})
     return optax.chain(
-        optax.add_decayed_weights(2 * weight_decay, mask=_kernels),
-        optax.sgd(schedule, momentum=0.9, nesterov=True),
+        optax.add_decayed_weights(2 * weight_decay, mask=_kernels), optax.sgd(schedule, momentum=0.9, nesterov=True)
     )
 
 
 def deeplss(steps: int, learning_rate: float, weight_decay: float) -> optax.GradientTransformation:
     """Paper B's: Adam at a constant rate, each gradient clipped at the median norm of those before it."""
     return optax.chain(
-        clip_by_median(),
-        optax.add_decayed_weights(weight_decay, mask=_kernels),
-        optax.adam(learning_rate),
+        clip_by_median(), optax.add_decayed_weights(weight_decay, mask=_kernels), optax.adam(learning_rate)
     )
 
 

@@ -62,10 +62,8 @@ def effective_field(
 ) -> int:
     """Side of the smallest centred square that holds `share` of a pixel's squared sensitivity, over maps [pixels].
 
-    Args:
-        layers: the first layers of a network, ending in an image.
-        kappa: maps as the network is shown them; the pixel looked at is the one in the middle.
-        share: 0 < share < 1.
+    Layers are the first ones of a network, ending in an image; the pixel looked at is the one in the middle of maps as
+    the network is shown them; 0 < share < 1.
     """
     checks.within("share", share, 0, 1)
 

@@ -69,10 +69,9 @@ def run(
     that is how `training.predict` turns them too.
 
     Args:
-        model: a fresh network, from `[bin, y, x]` to `[output]`, of the order of 1 in and out.
+        model, observe: a fresh network, of the order of 1 in and out; from a batch of maps and a key to what it sees.
         kappa, targets: maps [map, bin, y, x], an array or `batches.Streamed`; their standardised targets [map, target].
         training: how; `coarsen` and `held_out` are for whoever makes `kappa` and `validation`.
-        observe: from a batch of maps and a key to what the network sees.
         validation: held-out maps and targets, looked at `CHECKS` times on the way and never learnt from.
         checkpoint: folder to keep the state in and to go on from; it stays if the loss is not finite any more.
         plan: how the loop runs; by default `plan_for_device` chooses.

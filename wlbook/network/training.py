@@ -44,10 +44,8 @@ def fit(
 
     Args:
         data: maps with their parameters; they need not be loaded.
-        architecture, training: the network, and how it learns.
-        survey: noise and smoothing of what it sees, drawn afresh at every step.
-        transform: a degradation, as in `survey.observe`.
-        mask: True where observed, on the pixels of the data.
+        survey: noise and smoothing of what the network sees, drawn afresh at every step.
+        transform, mask: a degradation and what is observed, as in `survey.observe`.
         seed: of the initial weights, the order of the maps and the noise.
         checkpoint: folder to keep the state in and to go on from.
 
@@ -81,11 +79,8 @@ def predict(
 ) -> Float[np.ndarray, "map output"]:
     """A network's outputs for observed maps.
 
-    Args:
-        model: any callable module, such as `Estimator`.
-        maps: what the network is to see, noise and all.
-        copies: dihedral copies averaged over, 1 to 8.
-        batch: maps at a time; results do not depend on it.
+    Any callable module will do. Maps are what it is to see, noise and all, `batch` of them at a time, which changes no
+    result; answers are averaged over 1 to 8 dihedral copies.
     """
     return _batched(model, None, maps, None, copies, batch)
 
@@ -105,16 +100,9 @@ def predictions(
     """A network's outputs for noiseless maps, each observed with a noise of its own.
 
     Map i gets the noise of `random.key(seed, "noise", i)`, as in `statistics.measure`: with one seed the network and
-    the statistics see the same maps.
-
-    Args:
-        trained: from `fit`, which predicts omega_m and sigma_8.
-        kappa, survey: noiseless maps, their noise and smoothing.
-        side: of a map [deg].
-        seed: of the noise.
-        transform: the degradation the network was trained with.
-        mask: True where observed, on the pixels of `kappa`.
-        copies, batch: as in `predict`.
+    the statistics see the same maps. The network is from `fit`, `side` that of a map [deg]; `transform` is the
+    degradation that it was trained with, and it and the mask are as in `survey.observe`, copies and batch as in
+    `predict`.
     """
     options = {"survey": survey, "pixel": 60 * side / kappa.shape[-1], "transform": transform, "mask": mask}
     look = compiling.by_value(functools.partial(look_at, **options, factor=trained.coarsen))

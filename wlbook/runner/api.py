@@ -1,13 +1,12 @@
 """The book's page of functions: a line for each public one, from its docstring, linked to its source."""
 
 import ast
+import re
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 MARK = "<!-- functions -->"  # in the text of a page: replaced by the list
-
-
 Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -39,22 +38,35 @@ def sentence(node: ast.Module | Definition) -> str:
     return " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
 
 
+def filled(text: str, root: Path) -> str:
+    """A page with the list in place of its mark; every function named in full in backticks leads to its source."""
+    known = {f"{name}.{one.name}": _address(name, one.lineno) for name, tree in modules(root) for one in public(tree)}
+
+    def linked(code: re.Match[str]) -> str:
+        address = known.get(code[1]) or known.get(code[1].rpartition(".")[0])  # a method: to its class
+        return f'<a href="{address}"><code>{code[1]}</code></a>' if address else code[0]
+
+    return re.sub(r"`([\w.]+)`", linked, text).replace(MARK, listing(root))
+
+
+def _address(module: str, line: int | None = None) -> str:
+    return f"../_static/source/{module}.html" + (f"#line-{line}" if line else "")
+
+
 def listing(root: Path) -> str:
     """All modules by package, as HTML that stands in a Markdown page; links lead to what `sources` writes."""
-    blocks, package = [], ""
+    blocks = []
     for name, tree in modules(root):
         if not (found := public(tree)):
             continue
-        if (first := name.partition(".")[0]) != package:
-            package = first
-            blocks.append(f"## `wlbook.{package}`\n")
-        address = f"../_static/source/{name}.html"
+        heading = f"## `wlbook.{name.partition('.')[0]}`\n"
+        blocks += [] if heading in blocks else [heading]
         rows = "\n".join(
-            f'<tr><td><a href="{address}#line-{one.lineno}"><code>{one.name}</code></a>'
+            f'<tr><td><a href="{_address(name, one.lineno)}"><code>{one.name}</code></a>'
             f"<code>{escape(_takes(one))}</code></td><td>{_code(sentence(one))}</td></tr>"
             for one in found
         )
-        head = f'<p><a href="{address}"><code>wlbook.{name}</code></a>: {_code(sentence(tree))}</p>'
+        head = f'<p><a href="{_address(name)}"><code>wlbook.{name}</code></a>: {_code(sentence(tree))}</p>'
         blocks.append(f'{head}\n<table class="functions"><tbody>\n{rows}\n</tbody></table>\n')
     return "\n".join(blocks)
 

@@ -22,10 +22,9 @@ from wlbook.runner.pages import Executed, PageError
 from wlbook.runner.runs import Run
 from wlbook.runner.store import Store
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], None]  # receives a line for people, now and then
 
-#: Pages that other pages link to: drawn beside a page that is run alone.
-_BESIDE = ("book/glossary", "book/references")
+_BESIDE = ("book/glossary", "book/references")  # other pages link to them: drawn beside a page that is run alone
 
 
 class BuildError(RuntimeError):
@@ -33,10 +32,7 @@ class BuildError(RuntimeError):
 
 
 def build(run: Run, tell: Tell) -> Path:
-    """Execute the stale pages of a run and draw the whole book; the path of its `index.html`.
-
-    `tell` receives a line for people, now and then.
-    """
+    """Execute the stale pages of a run and draw the whole book; the path of its `index.html`."""
     table = yaml.safe_load((run.root / "_toc.yml").read_text(encoding="utf-8"))
     with _alone(run, tell):
         executed = execute(run, chapters.names(run.root), tell)
@@ -103,7 +99,7 @@ def draw(
     files = staged(run, table, listed, executed)
     html, drawn = run.folder / "html", run.folder / "drawn.json"
     digest = hashlib.sha256(repr((strict, sorted(files.items()))).encode()).hexdigest()
-    if drawn.is_file() and json.loads(drawn.read_text())["digest"] == digest and _missing(html, listed) == []:
+    if drawn.is_file() and json.loads(drawn.read_text())["digest"] == digest and not _missing(html, listed):
         tell(f"{'html':<18} reused")
         return html / "index.html"
     started = time.perf_counter()
@@ -135,9 +131,8 @@ def staged(run: Run, table: Any, listed: Iterable[str], executed: Mapping[str, E
         hidden = any(part.startswith((".", "__")) for part in name.parts)
         if path.is_file() and not hidden and path.suffix not in (".py", ".ipynb"):
             files[str(name)] = path.read_bytes()
-    mark = api.MARK.encode()
-    if lists := [name for name in files if name.endswith(".md") and mark in files[name]]:
-        files |= {name: files[name].replace(mark, api.listing(run.root).encode()) for name in lists}
+    if lists := [name for name in files if name.endswith(".md") and api.MARK.encode() in files[name]]:
+        files |= {name: api.filled(files[name].decode(), run.root).encode() for name in lists}
         files |= api.sources(run.root)
     for page in listed:
         if Path(page).name in executed:

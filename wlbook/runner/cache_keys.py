@@ -33,20 +33,9 @@ def describe(function: Callable[..., Any], inputs: Mapping[str, Any], origin: Or
     """What the result of `function(**inputs)` depends on: stage, inputs, upstream keys, fingerprint."""
     upstream: set[str] = set()
     modules = {inspect.unwrap(function).__module__}
-    described = {}
-    for name, value in inputs.items():
-        try:
-            described[name] = _describe(value, origin, upstream, modules)
-        except TypeError as error:
-            raise ValueError(f"{name} = {short(value)}: {error}") from None
-    made_from = {"inputs": described, "upstream": sorted(upstream), "fingerprint": fingerprint(modules)}
-    return {"stage": stage_of(function), **made_from}
-
-
-def _describe(value: Any, origin: Origin, upstream: set[str], modules: set[str]) -> Any:
-    """`value` as JSON that is equal only for equal values; collects upstream keys and the modules of functions."""
 
     def describe(value: Any) -> Any:
+        """`value` as JSON that is equal only for equal values; notes upstream keys and the modules of functions."""
         if came_from := origin(value):
             upstream.add(came_from[0])
             return {"$artefact": came_from[0], "part": came_from[1]}
@@ -87,7 +76,14 @@ def _describe(value: Any, origin: Origin, upstream: set[str], modules: set[str])
             return {"$function": name}
         raise TypeError("must be a number, text, list, dict, array, Dataset, dataclass or a module's function")
 
-    return describe(value)
+    described = {}
+    for name, value in inputs.items():
+        try:
+            described[name] = describe(value)
+        except TypeError as error:
+            raise ValueError(f"{name} = {short(value)}: {error}") from None
+    made_from = {"inputs": described, "upstream": sorted(upstream), "fingerprint": fingerprint(modules)}
+    return {"stage": stage_of(function), **made_from}
 
 
 def stage_of(function: Any) -> str:

@@ -77,22 +77,21 @@ def pages(root: Path) -> list[str]:
 def read(name: str, root: Path | None = None) -> Chapter:
     """A chapter with its parameters; its name is the file's without `.py`."""
     root = root or repository()
-    if name not in names(root):
-        raise ValueError(unknown("chapter", name, names(root)))
-    path = next(root / f"{page}.py" for page in pages(root) if Path(page).name == name)
-    return _parse(name, path, path.read_text(encoding="utf-8"))
+    paths = {path.stem: path for page in pages(root) if (path := root / f"{page}.py").is_file()}
+    if name not in paths:
+        raise ValueError(unknown("chapter", name, paths))
+    return _parse(name, paths[name], paths[name].read_text(encoding="utf-8"))
 
 
 @functools.lru_cache(maxsize=64)
 def _parse(name: str, path: Path, text: str) -> Chapter:
     title = next((line[4:].strip() for line in text.splitlines() if line.startswith("# # ")), name)
-    parameters = {}
-    for parameter in parse_parameters(parameters_cell(text), f"{path.name}, parameters cell"):
-        try:
+    try:
+        parameters = {parameter.name: parameter for parameter in parse_parameters(parameters_cell(text))}
+        for parameter in parameters.values():
             parameter.field()
-        except ValueError as error:
-            raise ValueError(f"{path.name}, parameters cell: {error}") from None
-        parameters[parameter.name] = parameter
+    except ValueError as error:
+        raise ValueError(f"{path.name}, parameters cell: {error}") from None
     chapter = Chapter(name, path, title, parameters)
     chapter.check({})
     return chapter

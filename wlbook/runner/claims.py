@@ -124,18 +124,16 @@ def table(known: dict[str, Claim], found: dict[str, Record]) -> str:
 
 def details(known: dict[str, Claim], found: dict[str, Record]) -> str:
     """What each number is, where its band comes from and how it came about, as a MyST definition list."""
-    blocks = []
-    for claim in known.values():
-        entry = found.get(claim.id)
-        said = f" This run: {entry.detail}" if entry and entry.detail else ""
-        blocks.append(f"`{claim.id}`\n: {claim.quantity}. The band is {claim.band}: {claim.basis}.{said}")
-    return "\n\n".join(blocks)
+    said = {id: f" This run: {entry.detail}" for id, entry in found.items() if entry.detail}
+    return "\n\n".join(
+        f"`{id}`\n: {claim.quantity}. The band is {claim.band}: {claim.basis}.{said.get(id, '')}"
+        for id, claim in known.items()
+    )
 
 
 def tally(known: dict[str, Claim], found: dict[str, Record]) -> dict[str, int]:
     """How many claims got each verdict, those without a record included."""
     counts = dict.fromkeys([*get_args(Verdict), "not measured"], 0)
-    for claim in known.values():
-        entry = found.get(claim.id)
-        counts[verdict(claim, entry.value, entry.error) if entry else "not measured"] += 1
+    for id, claim in known.items():
+        counts[verdict(claim, found[id].value, found[id].error) if id in found else "not measured"] += 1
     return counts

@@ -15,19 +15,15 @@ _CHUNK = 64 * 2**20  # bytes of one file of a stored array, at most
 def save(value: Any, folder: Path, stage: str) -> dict[str, Any]:
     """Write a value into an empty folder; returns what `load` needs to know."""
     if is_labelled(value, "Dataset"):
-        _save_zarr(value, folder / "data.zarr")
-        return {"kind": "dataset", "names": [str(name) for name in value.variables]}
+        return _save_zarr(value, folder, kind="dataset", names=[str(name) for name in value.variables])
     if is_labelled(value, "DataArray"):
-        _save_zarr(value.to_dataset(name="value"), folder / "data.zarr")
-        return {"kind": "dataarray", "name": value.name}
+        return _save_zarr(value.to_dataset(name="value"), folder, kind="dataarray", name=value.name)
     if _is_array(value):
-        _save_zarr(_as_dataset({"value": value}), folder / "data.zarr")
-        return {"kind": "array"}
+        return _save_zarr(_as_dataset({"value": value}), folder, kind="array")
     if isinstance(value, dict) and value and all(_is_array(item) for item in value.values()):
         names = [str(name) for name in value]
         arrays = {f"array{n}": item for n, item in enumerate(value.values())}
-        _save_zarr(_as_dataset(arrays, names), folder / "data.zarr")
-        return {"kind": "arrays", "names": names}
+        return _save_zarr(_as_dataset(arrays, names), folder, kind="arrays", names=names)
     kind: Any = type(value)
     if hasattr(kind, "save") and hasattr(kind, "load"):
         kind.save(value, folder)
@@ -83,7 +79,7 @@ def _as_dataset(arrays: dict[str, Any], names: list[str] | None = None) -> Any:
     return xr.Dataset(variables, attrs={"names": names} if names else None)
 
 
-def _save_zarr(data: Any, path: Path) -> None:
+def _save_zarr(data: Any, folder: Path, **payload: Any) -> dict[str, Any]:
     encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in data.variables.items():
         rows = max(1, _CHUNK * max(1, len(variable)) // max(1, variable.nbytes)) if variable.ndim else 1
@@ -94,7 +90,8 @@ def _save_zarr(data: Any, path: Path) -> None:
     data.attrs = plain(data.attrs)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="zarr")
-        data.to_zarr(path, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+        data.to_zarr(folder / "data.zarr", mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+    return payload
 
 
 def short(value: Any) -> str:

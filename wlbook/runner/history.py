@@ -1,12 +1,11 @@
 """What was made, from what, and whether it still holds: the answers of `wlbook why`, `list` and `gc`."""
 
-import dataclasses
 import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 
@@ -78,9 +77,9 @@ def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[s
 
 def _last(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple[Any, Executed, Any] | None:
     """How a page last ran in this run: its manifest, what it left, and what it would be made from now."""
-    key = pages.last(run, page)
-    manifest = store.manifest(f"page.{page}", key) if key else None
-    if key is None or manifest is None:
+    ran = run.folder / "run.json"
+    key = json.loads(ran.read_text())["pages"].get(page) if ran.is_file() else None
+    if key is None or (manifest := store.manifest(f"page.{page}", key)) is None:
         return None
     executed = Executed.load(store.root / f"page.{page}" / key / "payload")
     return manifest, executed, pages.describe(run, page, records, executed.needs)
@@ -95,7 +94,7 @@ def _stored(store: Store, used: Iterable[Mapping[str, Any]], settings: Mapping[s
             again[use["key"]] = f"{use['stage']}: it is not in the store any more"
             continue
         reasons = [f"{path} was edited" for path in source_changes(manifest["fingerprint"])]
-        held = [(name, *two) for name, two in settings.items() if _holds(manifest["inputs"], name, two[0])]
+        held = ((name, *two) for name, two in settings.items() if _holds(manifest["inputs"], name, two[0]))
         reasons += [f"{name}: {old!r} -> {new!r}" for name, old, new in held]
         if any(key in again for key in manifest["upstream"]):
             reasons.append("what it is made from is made again")
@@ -117,8 +116,7 @@ def _holds(inputs: Any, name: str, value: Any) -> bool:
     return isinstance(inputs, list) and any(_holds(item, name, value) for item in inputs)
 
 
-@dataclasses.dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """One line of `wlbook list`."""
 
     page: str

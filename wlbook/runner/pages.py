@@ -33,7 +33,7 @@ class PageError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Executed:
-    """What the execution of a page left: the notebook, its records for the claims, and what it used."""
+    """What the execution of a page left."""
 
     notebook: str  # executed, as JSON text
     records: dict[str, Any]  # claim -> record
@@ -154,12 +154,6 @@ def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple
     return kept, key_of(what), bool(ran)
 
 
-def last(run: Run, page: str) -> str | None:
-    """The key of the page as it last ran in this run's folder."""
-    path = run.folder / "run.json"
-    return json.loads(path.read_text())["pages"].get(page) if path.is_file() else None
-
-
 def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Executed:
     """Run a page's cells in a fresh kernel; the log of one that raises lies in the run's folder."""
     import logging
@@ -182,9 +176,6 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
         write_json(work / "run.json", told)
         try:
             nbformat.write(notebook(run.source(page).read_text(encoding="utf-8"), values), work / "in.ipynb")
-        except PageError as error:
-            raise PageError(f"{page}: {error}") from None
-        try:
             with _environment(run, work, store):
                 papermill.execute_notebook(
                     work / "in.ipynb",
@@ -196,6 +187,8 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
                     config=Config(KernelManager={"transport": "ipc", "ip": str(work / "ipc")}),
                     extra_arguments=["--log-level=50"],
                 )
+        except PageError as error:
+            raise PageError(f"{page}: {error}") from None
         except papermill.PapermillExecutionError as error:
             cell = _number(nbformat.read(work / "out.ipynb", 4), error.cell_index)
             log.write_text(without_colours("\n".join(error.traceback)), encoding="utf-8")

@@ -132,7 +132,7 @@ def parameters_cell(text: str) -> str:
     return re.split(r"^# %%", text[marker.end() :], maxsplit=1, flags=re.MULTILINE)[0].strip("\n") if marker else ""
 
 
-def parse_parameters(source: str, where: str = "parameters cell") -> list[Parameter]:
+def parse_parameters(source: str) -> list[Parameter]:
     """The parameters of a cell's source."""
     comments = {
         token.start[0]: token.string.lstrip("# ").rstrip()
@@ -149,7 +149,7 @@ def parse_parameters(source: str, where: str = "parameters cell") -> list[Parame
             assert separator
             default = ast.literal_eval(node.value)
         except (AssertionError, ValueError):
-            raise ValueError(f'{where}: "{line}" must read: NAME = VALUE  # description [unit]; RANGE') from None
+            raise ValueError(f'"{line}" must read: NAME = VALUE  # description [unit]; RANGE') from None
         units = re.findall(r"\[([^\]]*)\]", text)
         description = re.sub(r"\s*\[[^\]]*\]\s*$", "", text).strip()
         found.append(Parameter(node.targets[0].id, default, description, units[-1] if units else "", allowed.strip()))

@@ -65,16 +65,15 @@ class Store:
     def make(self, function: Callable[..., T], /, **inputs: Any) -> T:
         """The value of `function(**inputs)`, read from the store or computed and kept there.
 
+        That is a Dataset, an array, a dict of arrays, a JSON value, or an object with `save(folder)` and
+        `load(folder)`; it is read back from disk each time, its arrays read-only.
+
         Args:
             function: a function of a module, or a `functools.partial` of one; it must depend on its inputs only.
                 A keyword `checkpoint` of it receives a folder (Path) that survives a kill and goes once the result is
                 kept: it is for going on from there and never part of the key.
             inputs: None, numbers, text, lists, dicts, arrays, datasets, Equinox modules and dataclasses, functions
                 and partials. Whatever came out of this store is known by its key.
-
-        Returns:
-            A Dataset, an array, a dict of arrays, a JSON value, or an object with `save(folder)` and `load(folder)`;
-            read back from disk each time, its arrays read-only.
         """
         while isinstance(function, functools.partial):
             if function.args:
@@ -217,14 +216,12 @@ class Store:
                 raise _DamagedError("files are missing") from None
             raise
         for part, item in parts.items():
+            forget = functools.partial(self._known.pop, id(item))  # given the dead reference, as pop's default
             with contextlib.suppress(TypeError):  # what cannot be referred to weakly is known by its content
-                self._known[id(item)] = (weakref.ref(item, functools.partial(self._forget, id(item))), key, part)
+                self._known[id(item)] = (weakref.ref(item, forget), key, part)
         self._used[stage, key] = manifest["seconds"]
         tell_runner({"stage": stage, "key": key, "seconds": manifest["seconds"], "made": trust})
         return value
-
-    def _forget(self, number: int, _: Any) -> None:
-        self._known.pop(number, None)
 
     def _set_aside(self, stage: str, key: str, why: str) -> None:
         with _explained(self.root):

@@ -35,15 +35,7 @@ def _with_relu(model: Any, relu: Callable[[Array], Array]) -> Any:
     return jax.tree.unflatten(structure, [relu if is_relu(node) else node for node in nodes])
 
 
-@jax.custom_vjp
-def _guided_relu(x: Array) -> Array:
-    return jax.nn.relu(x)
-
-
-@jax.custom_vjp
-def _deconvnet_relu(x: Array) -> Array:
-    return jax.nn.relu(x)
-
-
+_guided_relu = jax.custom_vjp(jax.nn.relu)
+_deconvnet_relu = jax.custom_vjp(jax.nn.relu)
 _guided_relu.defvjp(lambda x: (jax.nn.relu(x), x > 0), lambda on, signal: (jnp.where(on, jax.nn.relu(signal), 0.0),))
 _deconvnet_relu.defvjp(lambda x: (jax.nn.relu(x), None), lambda _, signal: (jax.nn.relu(signal),))

@@ -23,8 +23,8 @@ from wlbook.saliency.relevance import deep_taylor, lrp
 class Method:
     """A method with its options, ready to be asked of many maps."""
 
-    name: str  # for tables and figures
-    function: Callable[..., Array]  # of this package
+    name: str
+    function: Callable[..., Array]
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # its own arguments
     # What the sum over pixels must be: "rise" above kappa = 0, "rise above others", "explained" (the output of the
     # layers), or nothing.
@@ -40,11 +40,8 @@ class Method:
 def suite(*, sigma: float, others: Stack, steps: int = 32, square: int = 4) -> tuple[Method, ...]:
     """Every method with one number for each pixel.
 
-    Args:
-        sigma: noise of SmoothGrad and VarGrad, in units of kappa.
-        others: maps that stand for "any other map" in expected gradients.
-        steps: points on the line of integrated gradients, and samples of the methods that draw.
-        square: side of what occlusion covers [pixels].
+    SmoothGrad and VarGrad get noise of `sigma` [units of kappa], expected gradients `others` as baselines, and
+    occlusion a `square` [pixels]; `steps` are points on the line of integrated gradients, and samples of what draws.
     """
     noisy = {"sigma": sigma, "samples": steps}
     zeros = np.zeros((1, 1, 8, 8), np.float32)
@@ -90,7 +87,7 @@ def examine(
     small: Stack,
     key: Key[Array, ""],
 ) -> tuple[list[Finding], Float[np.ndarray, "depth map"]]:
-    """One method before all lie detectors.
+    """One method before all lie detectors: the findings, and the rank correlations of the cascade.
 
     - linear model: relative distance to weights, or weights times pixels, whichever is nearer: must be < 0.02;
     - sum: `shortfall`, must be < 0.02 where something is promised;
@@ -102,25 +99,15 @@ def examine(
     - deletion: output moved by taking the most relevant pixels away, over that of random pixels: must be > 1;
     - insertion: distance left when the most relevant pixels alone are shown, over that of random pixels: must be < 1.
 
-    Args:
-        method: its `baselines`, if it has any, are replaced by `small` ones for the small networks.
-        model, kappa, output: the network, maps as it is shown them, and what to explain of its answers.
-        depths: how many of the last layers to draw anew: the first entry is the top, the last all of them.
-        learnt: two small networks that differ in their seed.
-        shuffled: a small network that was trained on shuffled labels.
-        small: maps as the small networks are shown them.
-        key: of all random numbers.
-
-    Returns:
-        The findings, and the rank correlations of the cascade.
+    `depths` says how many of the last layers to draw anew, from the top one to all of them. Two small networks
+    `learnt`, from different seeds, and one from `shuffled` labels; `small` are maps as they are shown them, and their
+    `baselines`.
     """
     own, destroy, order, linear = jax.random.split(key, 4)
     before = method(model, kappa, output, key=own)
-    rows = []
-    for depth in depths:
-        after = method(sanity.randomized(model, depth, key=destroy), kappa, output, key=own)
-        rows.append(sanity.rank_correlation(np.abs(before), np.abs(after)))
-    fall, missing = np.stack(rows), shortfall(method, before, model, kappa, output)
+    destroyed = (method(sanity.randomized(model, depth, key=destroy), kappa, output, key=own) for depth in depths)
+    fall = np.stack([sanity.rank_correlation(np.abs(before), np.abs(after)) for after in destroyed])
+    missing = shortfall(method, before, model, kappa, output)
 
     if "baselines" in method.options:
         method = dataclasses.replace(method, options={**method.options, "baselines": small[::-1]})

@@ -46,11 +46,8 @@ def towards(parameter: str) -> Float[np.ndarray, "2"]:
     It is "omega_m", "sigma_8" or "s_8" = sigma_8 sqrt(omega_m / 0.3), to first order around the fiducial cosmology.
     """
     omega_m, sigma_8 = FIDUCIAL
-    known = {
-        "omega_m": (1.0, 0.0),
-        "sigma_8": (0.0, 1.0),
-        "s_8": (0.5 * sigma_8 / math.sqrt(0.3 * omega_m), math.sqrt(omega_m / 0.3)),
-    }
+    s_8 = 0.5 * sigma_8 / math.sqrt(0.3 * omega_m), math.sqrt(omega_m / 0.3)
+    known = {"omega_m": (1.0, 0.0), "sigma_8": (0.0, 1.0), "s_8": s_8}
     checks.one_of("parameter", parameter, known)
     return np.array(known[parameter])
 
@@ -119,16 +116,11 @@ def over_maps(
     each: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Stack:
-    """One method for many maps, compiled once.
+    """One method for many maps, compiled once: a function of this package, or any other of the same form.
 
-    Args:
-        method: a function of this package, or any other of the same form.
-        model, kappa, output: of the method, but with many maps.
-        batch: maps at a time; by default as many as keep 64 evaluations of the model together. Results do not depend
-            on it.
-        key: for methods that draw numbers, left out for others; map i gets `fold_in(key, i)`.
-        each: arguments of the method that differ from map to map, [map, ...].
-        options: arguments of the method that are the same for all maps.
+    By default as many maps go together as keep 64 evaluations of the model together, which changes no result. Methods
+    that draw numbers get `fold_in(key, i)` for map i. Arguments of the method are `each`, [map, ...], and, the same for
+    all maps, `options`.
     """
     maps, chosen = many(kappa, model, output)
     each = {name: np.asarray(values) for name, values in (each or {}).items()}

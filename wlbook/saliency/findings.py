@@ -10,8 +10,8 @@ from typing import Literal
 class Finding:
     """One detector's number for one method."""
 
-    method: str  # whose attribution
-    detector: str  # which test
+    method: str
+    detector: str
     value: float  # what it measured; NaN where the test asks nothing of this method
     low: float = -math.inf  # the band in which the method passes
     high: float = math.inf
@@ -32,9 +32,8 @@ def verdict_table(findings: Iterable[Finding]) -> str:
     rows = ["| method | " + " | ".join(detectors) + " | fails |", "|---" * (len(detectors) + 2) + "|"]
     for method in methods:
         mine = [by_name.get((method, detector)) for detector in detectors]
-        cells = [_cell(one) for one in mine]
         failed = sum(one is not None and one.verdict == "fails" for one in mine)
-        rows.append(f"| {method} | " + " | ".join(cells) + f" | {failed} |")
+        rows.append(f"| {method} | " + " | ".join(map(_cell, mine)) + f" | {failed} |")
     return "\n".join(rows)
 
 

@@ -31,8 +31,7 @@ def integrated_gradients(
     The sum over pixels is output(kappa) - output(baseline), up to the error of the midpoint rule on `steps` points.
     """
     checks.at_least("steps", steps, 1)
-    number = scalar(model, kappa, output)
-    kappa = jnp.asarray(kappa)
+    number, kappa = scalar(model, kappa, output), jnp.asarray(kappa)
     start = start_of(kappa, baseline)
     points = (jnp.arange(steps) + 0.5) / steps
     along = jax.vmap(lambda point: jax.grad(number)(start + point * (kappa - start)))(points)
@@ -58,8 +57,7 @@ def expected_gradients(
     checks.at_least("samples", samples, 1)
     if np.ndim(baselines) != 4 or np.shape(baselines)[1:] != np.shape(kappa) or not len(baselines):
         raise ValueError(f"baselines has shape {np.shape(baselines)}: must be [baseline, *{np.shape(kappa)}]")
-    number = scalar(model, kappa, output)
-    kappa = jnp.asarray(kappa)
+    number, kappa = scalar(model, kappa, output), jnp.asarray(kappa)
     order, place = jax.random.split(key)
     whole = -(-samples // len(baselines))
     drawn = jnp.concatenate([jax.random.permutation(k, len(baselines)) for k in jax.random.split(order, whole)])

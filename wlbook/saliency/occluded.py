@@ -26,21 +26,15 @@ def covered(
 ) -> tuple[Callable[[Any], Array], Callable[[Any], Any], int]:
     """The map with each square covered, as far into the model as squares can be asked about together.
 
-    Args:
-        model: any callable of a map; only the layers of a `Network` are looked into.
-        start: what a covered pixel becomes.
-        size: side of the squares, which divides the map's sides [pixels].
-
-    Returns:
-        the image that belongs to a square's number, counted along rows (one number more covers nothing); what is left
-        of the model; how many squares there are.
+    Only the layers of a `Network` are looked into. Covered pixels become those of `start`; `size`, the side of the
+    squares [pixels], divides the map's sides. Returned are the image that belongs to a square's number, counted along
+    rows (one number more covers nothing), what is left of the model, and how many squares there are.
     """
     layers = model.layers if isinstance(model, Network) and isinstance(model.layers[0], nn.ChannelsLast) else ()
     many = tuple(pixels // size for pixels in kappa.shape[1:])
     spans = [(size * np.arange(number), size * np.arange(number) + size - 1) for number in many]
     images = jnp.moveaxis(jnp.stack([start, kappa]), 1, -1)  # of the sets of squares covered together, then of none
-    apart = (1, 1)  # squares that are in one set differ by a multiple of these
-    done = 1
+    done, apart = 1, (1, 1)  # layers; squares that are in one set differ by a multiple of these
     for stage in _stages(layers[1:]):
         reach = [_reach(stage, *both) for both in zip(spans, images.shape[1:3], strict=True)]
         further = tuple(_period(span) for span in reach)
@@ -62,10 +56,7 @@ def covered(
 
 
 def _stages(layers: Sequence[Any]) -> list[list[Any]]:
-    """The first layers, as far as they see only their neighbourhood, in groups that end with a smaller image each.
-
-    There is the least to cut out.
-    """
+    """The first layers that see only their neighbourhood, in groups that end with a smaller image: less to cut out."""
     stages: list[list[Any]] = [[]]
     smaller = False
     for layer in itertools.takewhile(_sees_its_neighbourhood, layers):

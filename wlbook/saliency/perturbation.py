@@ -19,14 +19,10 @@ def occlusion(
 ) -> Float[Array, "bin y x"]:
     """How much the output falls when a square is covered, shared evenly by the square's pixels.
 
-    Squares of `size` pixels a side tile the map; all bins are covered together. The first layers of this book's
-    networks, which see only their neighbourhood, are asked about many squares at once (`wlbook.saliency.occluded`); the
-    answer is that of one square after the other.
+    Squares of `size` pixels a side tile the map; all bins are covered together. `occluded` tells how this is fast.
     """
-    chosen = direction(model, kappa, output)
-    kappa = jnp.asarray(kappa)
-    start = start_of(kappa, baseline)
-    bins, y, x = kappa.shape
+    chosen, kappa = direction(model, kappa, output), jnp.asarray(kappa)
+    start, (bins, y, x) = start_of(kappa, baseline), kappa.shape
     if size < 1 or y % size or x % size:
         raise ValueError(f"size = {size}: must divide the map's side of {x} pixels")
     shown, rest, squares = covered(model, kappa, start, size)
@@ -45,19 +41,13 @@ def deletion(
     key: Key[Array, ""] | None = None,
     keep: bool = False,
 ) -> Float[np.ndarray, "map share"]:
-    """How far the output moves when the most relevant pixels are set to 0 (Samek et al. 2017, Petsiuk et al. 2018).
+    """|output(kappa) - output without the most relevant pixels| (Samek et al. 2017, Petsiuk et al. 2018).
 
     A faithful attribution names pixels without which the output is another: the curve rises faster than for pixels
     taken at random. For outputs that a pixel may raise or lower the distance counts, not the sign.
 
-    Args:
-        saliency: what orders their pixels, by its absolute value.
-        shares: of the pixels to delete, each from 0 to 1.
-        key: of a random order instead. It is the control: as many pixels, any.
-        keep: set all others to 0 instead.
-
-    Returns:
-        |output(kappa) - output(what is left)|.
+    The absolute saliency orders pixels; `shares` of them, each from 0 to 1, are set to 0, or all others with `keep`. A
+    key is that of a random order instead: the control, as many pixels, any.
     """
     maps, chosen = many(kappa, model, output)
     saliency, shares = np.asarray(saliency), np.asarray(shares, np.float64)
@@ -69,11 +59,8 @@ def deletion(
         flat = np.asarray(jax.random.uniform(key, flat.shape))
     rank = np.argsort(np.argsort(-flat, axis=1, kind="stable"), axis=1).reshape(maps.shape)
     before = np.asarray(answers(model, maps, chosen))
-    moved = []
-    for share in shares:
-        left = np.where((rank < round(share * flat.shape[1])) == keep, maps, np.float32(0))
-        moved.append(np.abs(before - np.asarray(answers(model, left, chosen))))
-    return np.stack(moved, axis=1)
+    left = (np.where((rank < round(share * flat.shape[1])) == keep, maps, np.float32(0)) for share in shares)
+    return np.stack([np.abs(before - np.asarray(answers(model, one, chosen))) for one in left], axis=1)
 
 
 def insertion(model: Model, kappa: Maps, saliency: Maps, output: Output, **how: Any) -> Float[np.ndarray, "map share"]:

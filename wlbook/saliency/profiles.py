@@ -29,12 +29,8 @@ def profile(
 ) -> tuple[Float[np.ndarray, "map radius"], Float[np.ndarray, "map radius"]]:
     """Sums of `values` in rings around centres, and how many pixels went into each: the mean profile is their ratio.
 
-    Kept apart so that a mean over maps, and its bootstrap, weigh every centre alike. Rings end at the map's edge.
-
-    Args:
-        values, centres: [map, bin, y, x].
-        edges: of the rings, rising [arcmin]; a ring holds low <= r < high.
-        pixel: side of a pixel [arcmin], > 0.
+    Kept apart so that a mean over maps, and its bootstrap, weigh every centre alike. Maps are [map, bin, y, x], with a
+    `pixel` > 0 a side [arcmin]; a ring between rising edges holds low <= r < high [arcmin], and ends at the map's edge.
     """
     values, edges = np.asarray(values, np.float64), np.asarray(edges, np.float64)
     if values.ndim != 4 or values.shape != np.shape(centres):

@@ -64,7 +64,7 @@ def lrp(
     alpha: float = 2.0,
     bounds: Bounds = None,
 ) -> Float[Array, "bin y x"]:
-    """Layer-wise relevance propagation (Bach et al. 2015).
+    """Layer-wise relevance propagation, in the output's unit (Bach et al. 2015).
 
     The output's value is the relevance to share out; along a direction, that of each output is its component times
     its value. Input i contributes z_ij = x_i w_ij to output j of a layer.
@@ -77,27 +77,20 @@ def lrp(
 
     Args:
         model: with `layers`, as the book's networks, `Estimator`, `eqx.nn.Sequential` and `eqx.nn.MLP`.
-        rule: for every layer with weights.
         first: another rule for the first of them, whose inputs are pixels: "w2" shares by w^2, whatever the pixel;
             "zB" is for pixels between `bounds` (Montavon et al. 2017).
-        epsilon: keeps small outputs from being divided by, >= 0.
-        alpha: >= 1.
+        epsilon, alpha: >= 0, which keeps small outputs from being divided by, and >= 1.
         bounds: lowest and highest possible kappa, for "zB".
-
-    Returns:
-        Relevance of each pixel, in the output's unit.
     """
     checks.one_of("rule", rule, ("epsilon", "alpha-beta"))
     checks.one_of("first", first, ("same", "w2", "zB"))
     checks.at_least("epsilon", epsilon, 0)
     checks.at_least("alpha", alpha, 1)
-    given = bounds is not None
-    checks.require((first == "zB") == given, "bounds", bounds, 'given with first = "zB", and only then')
+    asked = (first == "zB") == (bounds is not None)
+    checks.require(asked, "bounds", bounds, 'given with first = "zB", and only then')
     if bounds is not None:
         checks.require(bounds[0] <= 0 <= bounds[1] != bounds[0], "bounds", bounds, "low <= 0 <= high, low < high")
-    layers = walk(model)
-    chosen = direction(model, kappa, output)
-    kappa = jnp.asarray(kappa)
+    layers, chosen, kappa = walk(model), direction(model, kappa, output), jnp.asarray(kappa)
     rules = _Rules(rule, first, epsilon, alpha, bounds)
     return rules.back(layers, kappa, chosen * run(layers, kappa), kappa)
 
@@ -109,8 +102,7 @@ def deep_taylor(model: Model, kappa: Map, output: Output, *, bounds: Bounds = No
     one sign everywhere if the output does not mix signs itself: it says where the answer comes from, not what speaks
     against it.
     """
-    first = "w2" if bounds is None else "zB"
-    return lrp(model, kappa, output, rule="alpha-beta", first=first, alpha=1.0, bounds=bounds)
+    return lrp(model, kappa, output, rule="alpha-beta", first="zB" if bounds else "w2", alpha=1.0, bounds=bounds)
 
 
 def walk(model: Any) -> list[Any]:

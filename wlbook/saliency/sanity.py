@@ -73,17 +73,14 @@ def linear_answer(method: Callable[..., Array], *, key: Key[Array, ""], **option
     """What a method says of a linear model: its answer is known, weight or weight times pixel.
 
     The model is w . kappa, written as relu(w . kappa) - relu(-w . kappa): a method that hangs on how a function is
-    written, and not on the function, gives itself away. It is asked of 8 maps of white noise with 8 x 8 pixels.
-
-    Returns:
-        The relative distance of the answers to "weights", and to "contributions" = weights times pixels: 0 is exact.
+    written, and not on the function, gives itself away. It is asked of 8 maps of white noise with 8 x 8 pixels. Found
+    is the relative distance of the answers to "weights", and to "contributions" = weights times pixels: 0 is exact.
     """
     pixels = maps = 8
     drawn, shown, own = jax.random.split(key, 3)
-    first = Dense(pixels**2, 2, key=drawn)
+    first, last = Dense(pixels**2, 2, key=drawn), Dense(2, 1, key=drawn)
     weight = first.weight[:, 0]
     first = eqx.tree_at(lambda one: one.weight, first, jnp.stack([weight, -weight], axis=1))
-    last = Dense(2, 1, key=drawn)
     last = eqx.tree_at(lambda one: one.weight, last, jnp.array([[1.0], [-1.0]]))
     model = _Pair((ChannelsLast(), Flatten(), first, ReLU(), last))
     kappa = np.asarray(jax.random.normal(shown, (maps, 1, pixels, pixels)))

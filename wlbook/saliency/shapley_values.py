@@ -19,19 +19,15 @@ Groups = Int[Array | np.ndarray, "bin y x"]
 def regions(kappa: Maps, *, low: float, high: float) -> tuple[Int[np.ndarray, "..."], Int[np.ndarray, "..."]]:
     """The connected regions of maps [..., bin, y, x]: voids below `low`, peaks above `high`, and all the rest as one.
 
-    Pixels that touch at an edge or a corner belong together; bins do not touch.
-
-    Returns:
-        The region of each pixel, counted from 0 in each map: the rest, then the peaks, then the voids; and the kind
-        of each pixel: 0 for the rest, 1 for peaks, 2 for voids. Both have the shape of kappa.
+    Pixels that touch at an edge or a corner belong together; bins do not touch. Returned are the region of each pixel,
+    counted from 0 in each map: the rest, then the peaks, then the voids; and its kind, 0, 1 and 2 in the same order.
     """
     if not low < high:
         raise ValueError(f"low = {low}, high = {high}: must be low < high")
     maps = np.asarray(kappa)
     kind = np.where(maps > high, 1, np.where(maps < low, 2, 0)).astype(np.int32)
     region = np.zeros(maps.shape, np.int32)
-    plane = np.zeros((3, 3, 3), int)
-    plane[1] = 1
+    plane = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])
     for place in np.ndindex(maps.shape[:-3]):
         count = 0
         for number in (1, 2):
@@ -47,10 +43,7 @@ def occlude_groups(
 ) -> Float[Array, "bin y x"]:
     """How much the output falls when a group of pixels is covered, shared evenly by its pixels.
 
-    Args:
-        groups: the group of each pixel, from 0, such as those of `regions`.
-        number: how many groups; more than the map has do no harm.
-        baseline: what a covered pixel becomes.
+    `groups` count from 0, such as those of `regions`; a `number` of more than the map has does no harm.
     """
     explained, kappa, start, groups = _asked(model, kappa, output, groups, number, baseline)
     whole = explained(kappa)
@@ -70,8 +63,7 @@ def shapley(
     checks.require(number <= MOST, "number", number, f"<= {MOST}, Shapley values of n groups take 2^n evaluations")
     explained, kappa, start, groups = _asked(model, kappa, output, groups, number, baseline)
     shown = np.array(list(itertools.product((False, True), repeat=number)))  # [coalition, group]
-    members = jnp.asarray(shown)
-    value = each_of(lambda one: explained(jnp.where(members[one][groups], kappa, start)), len(shown))
+    value = each_of(lambda one: explained(jnp.where(jnp.asarray(shown)[one][groups], kappa, start)), len(shown))
     size = shown.sum(axis=1, keepdims=True)
     orders = np.array([math.factorial(n) * math.factorial(number - n - 1) for n in range(number)] + [0])
     # A coalition with the group counts with the orders in which the group came last, one without it before it came.
@@ -90,8 +82,7 @@ def group_totals(
 
 
 def _asked(model, kappa, output, groups, number: int, baseline):
-    explained = scalar(model, kappa, output)
-    kappa = jnp.asarray(kappa)
+    explained, kappa = scalar(model, kappa, output), jnp.asarray(kappa)
     checks.same_shape("groups", groups, kappa.shape, "the map's")
     checks.at_least("number", number, 1)
     return explained, kappa, start_of(kappa, baseline), jnp.asarray(groups)

@@ -72,9 +72,8 @@ def measured_shares(
 ) -> Shares:
     """`attribution_share` over networks and maps, with errors.
 
-    Args:
-        draws: which maps each bootstrap draw takes, at least as many as there are; they are taken modulo their number.
-        scatter: standard deviation between trainings [k], which stands for the error over them if there is one network.
+    `draws` are the maps that each bootstrap draw takes, at least as many as there are, modulo their number. `scatter`,
+    the standard deviation between trainings, stands for the error over them if there is one network.
     """
     found = [attribution_share(one, kappa, edges) for one in saliency]
     number = len(kappa)
@@ -85,10 +84,7 @@ def measured_shares(
 
 
 def seed_scatter(one: Stack, two: Stack, kappa: Stack, edges: Sequence[float] | np.ndarray) -> Float[np.ndarray, " k"]:
-    """Standard deviation of the shares between trainings, from two networks: their difference over sqrt 2.
-
-    `one` and `two` are what networks that differ in their seed attribute to the same maps.
-    """
+    """Standard deviation of shares between trainings: the difference over sqrt 2 of two networks with other seeds."""
     first, second = (attribution_share(each, kappa, edges)[0].mean(axis=0) for each in (one, two))
     return np.abs(first - second) / np.sqrt(2)
 

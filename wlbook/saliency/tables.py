@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import sem
 
 
 def share_table(
@@ -15,7 +16,7 @@ def share_table(
     """
     rows = ["| | " + " | ".join(ranges) + " |", "|---" * (len(ranges) + 1) + "|"]
     for name, (share, pixels) in found.items():
-        columns = np.transpose([share.mean(axis=0), _error(share), pixels.mean(axis=0)])
+        columns = np.transpose([share.mean(axis=0), sem(share), pixels.mean(axis=0)])
         cells = [f"{100 * mean:.1f} ± {100 * error:.1f} ({100 * area:.1f})" for mean, error, area in columns]
         rows.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
@@ -28,20 +29,14 @@ def effect_table(
 ) -> str:
     """What groups of pixels add to S8, one row for each network and way of asking, with errors over maps.
 
-    Args:
-        effects: of each group in each map, by the row's name.
-        groups: the words for the groups, by their number.
-        largest: the largest effect of a single region of each map, for some of the rows.
+    `groups` are the words for the groups, by their number; `largest` is the largest effect of a single region of each
+    map, for some of the rows.
     """
     head = ["$S_8$ above an empty map", *groups.values(), "sum", "largest region"]
     rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, values in effects.items():
-        mean, error = values.mean(axis=0), _error(values)
+        mean, error = values.mean(axis=0), sem(values)
         cells = [f"{mean[group]:+.3f} ± {error[group]:.3f}" for group in groups]
         last = f"{largest[name].mean():.3f}" if name in largest else "–"
         rows.append(f"| {name} | " + " | ".join(cells) + f" | {values.sum(axis=1).mean():+.3f} | {last} |")
     return "\n".join(rows)
-
-
-def _error(values: Float[np.ndarray, "map k"]) -> Float[np.ndarray, " k"]:
-    return values.std(axis=0, ddof=1) / np.sqrt(len(values))

@@ -40,8 +40,7 @@ class Box:
         checks.one_of("method", self.method, ("multi-plane", "born"))
         for name in ("side", "box", "a_ia", "eta"):
             object.__setattr__(self, name, float(getattr(self, name)))
-        rounded = Sources(self.sources.redshift.round(6), self.sources.share.round(8))
-        object.__setattr__(self, "sources", rounded)
+        object.__setattr__(self, "sources", Sources(self.sources.redshift.round(6), self.sources.share.round(8)))
 
     @property
     def pixel(self) -> float:
@@ -78,11 +77,8 @@ def universes(
     Every model of the design has two boxes, one to train on and one to test on; the fiducial model has `n_fiducial`
     more, the observed sky. All differ in their initial conditions. The field must fit into the box in all of them.
 
-    Args:
-        n_models, n_fiducial: >= 1; a larger design holds every smaller one.
-        seed: of everything, >= 0 and < 2000.
-        design: whose plane of models: a name of `cosmology.CENTRES`.
-        n_second: boxes of the second universe that paper A tests on, >= 0; they are of split "test", model -2.
+    Numbers are >= 1, the seed is >= 0 and < 2000, the design a name of `cosmology.CENTRES`. `n_second` >= 0 boxes are
+    of the second universe that paper A tests on: split "test", model -2.
     """
     for name, value, least in (("n_models", n_models, 1), ("n_fiducial", n_fiducial, 1), ("n_second", n_second, 0)):
         checks.at_least(name, value, least)
@@ -117,17 +113,10 @@ def simulate_box(box: Box, universe: Universe) -> xr.Dataset:
     kappa = lensing.convergence(planes, bins, **view, key=random.key(universe.seed, "recycling"))
     made_of = dataclasses.asdict(universe) | {"split": SPLITS.index(universe.split)}
     data = labelled(np.asarray(kappa), made_of, "convergence, noiseless and unsmoothed")
-    data.attrs = {
-        "side": box.side,
-        "pixel": box.pixel,
-        "source_redshift": bins.mean().round(4).tolist(),
-        "box": box.box,
-        "particles": box.particles,
-        "mesh": 2 * box.particles,
-        "steps": box.steps,
-        "trusted_ell": trusted_ell(box=box.box, particles=box.particles, source_redshift=bins.mean().tolist()),
-    }
-    return data
+    data.attrs = {name: getattr(box, name) for name in ("side", "pixel", "box", "particles", "steps")}
+    data.attrs |= {"mesh": 2 * box.particles, "source_redshift": bins.mean().round(4).tolist()}
+    trusted = trusted_ell(box=box.box, particles=box.particles, source_redshift=bins.mean().tolist())
+    return data.assign_attrs(trusted_ell=trusted)
 
 
 def trusted_ell(*, box: float, particles: int, source_redshift: float | list[float]) -> float:

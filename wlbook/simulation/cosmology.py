@@ -105,8 +105,7 @@ def _growth_solution(cosmo: Cosmology):
 
     a = _EARLIEST
     start = [a, a, -3 / 7 * a**2, -6 / 7 * a**2]
-    span = (np.log(a), 0.0)
-    return solve_ivp(rates, span, start, method="DOP853", rtol=1e-9, atol=1e-14, dense_output=True).sol
+    return solve_ivp(rates, (np.log(a), 0.0), start, method="DOP853", rtol=1e-9, atol=1e-14, dense_output=True).sol
 
 
 def growth(cosmo: Cosmology, scale_factor: Float[np.ndarray, "*shape"] | float) -> Float64[np.ndarray, "3 *shape"]:
@@ -118,8 +117,7 @@ def growth(cosmo: Cosmology, scale_factor: Float[np.ndarray, "*shape"] | float) 
     log_a = np.log(np.asarray(scale_factor, dtype=np.float64))
     d, d_rate, e, e_rate = solution(np.ravel(log_a))
     today = solution(0.0)[0]
-    shape = (3, *log_a.shape)
-    return np.stack([d / today, e / today**2, e_rate / d_rate / today]).reshape(shape)
+    return np.stack([d / today, e / today**2, e_rate / d_rate / today]).reshape(3, *log_a.shape)
 
 
 def s_8(omega_m: float, sigma_8: float):
@@ -138,14 +136,13 @@ def convergence_power(
 ) -> Float64[np.ndarray, "*pair ell"]:
     """Angular power spectrum of kappa [sr] at multipoles > 0 in the Limber approximation, from halofit.
 
+    It is [ell] for one redshift; [pair, ell] for a list, pairs in the order (0,0), (0,1), ..., (1,1), ...
+
     Args:
         source: redshift of one source plane, or a list with one entry a bin: a redshift, or an (unnormalised)
             distribution as the pair (redshifts, density).
         a_ia, eta: amplitude and slope (1 + z)^eta, from z = 0.7, of intrinsic alignments (NLA); for distributions only.
         slab: thickness of the planes that stand for the path of light, if they know nothing of each other [Mpc/h].
-
-    Returns:
-        [ell] for one redshift; [pair, ell] for a list, pairs in the order (0,0), (0,1), ..., (1,1), ...
     """
     ell = np.asarray(ell, dtype=np.float64)
     checks.positive("ell", ell.min())
@@ -201,6 +198,5 @@ def design(n: int, *, centre: tuple[float, float] = FIDUCIAL) -> Float64[np.ndar
     unit = qmc.Halton(2, scramble=False).fast_forward(1).random(n)  # its first point is the corner
     away = 2 * unit - 1
     stretched = np.sign(away) * np.abs(away) ** CONCENTRATION
-    low, high = np.array(DESIGN_RANGE).T
-    middle = np.array(centre)
+    (low, high), middle = np.array(DESIGN_RANGE).T, np.array(centre)
     return middle + np.where(stretched > 0, stretched * (high - middle), stretched * (middle - low))

@@ -49,11 +49,8 @@ def light_cone(
     distance from the source to us, each cut into planes a third to a half of the box thick (thick enough to hold the
     structures, thin enough that two or three come out of the box).
 
-    Args:
-        box: side of the box [Mpc/h].
-        steps: of the whole simulation, >= 6.
-        source_redshift: of the farthest source, > 0 and < 8.
-        planes_per_step: 1, or how many times thinner to make the planes.
+    The box is in Mpc/h, the whole simulation has 6 steps or more, the farthest source lies at a redshift > 0 and < 8.
+    `planes_per_step` is 1, or how many times thinner to make the planes.
     """
     checks.at_least("steps", steps, 6)
     checks.within("source_redshift", source_redshift, 0, 8)
@@ -88,8 +85,7 @@ def lens_planes(
 
     The force mesh has twice as many cells a side as there are particles. The density that drives the force half-way
     through a step is also the lens, summed along each axis: no particle is painted twice. Between the step's middle and
-    the plane's own time it grows linearly. `particles` are per side; the seed is that of the initial conditions, and of
-    where the slabs are cut.
+    the plane's own time it grows linearly. The seed is also that of where the slabs are cut.
     """
     cone = light_cone(cosmo, box=box, steps=steps, source_redshift=source_redshift, planes_per_step=planes_per_step)
     late, mesh, edges = steps - cone.early, 2 * particles, cone.scale_factors
@@ -115,8 +111,8 @@ def lens_planes(
         # [axis, plane, cut, y, x] becomes [plane, axis x cut, y, x]: the slabs that a plane can be chosen from.
         slabs = _project(delta, weight).reshape(3, per_step, CUTS, mesh, mesh)
         surfaces.append(_clean(slabs.swapaxes(0, 1).reshape(per_step, -1, mesh, mesh), window))
-    stacked = jnp.concatenate(surfaces[::-1])
-    return LensPlanes(stacked, cone.distance, cone.scale_factor, cone.thickness, float(box), cosmo)
+    surface = jnp.concatenate(surfaces[::-1])
+    return LensPlanes(surface, cone.distance, cone.scale_factor, cone.thickness, float(box), cosmo)
 
 
 def _slab_weights(

@@ -122,11 +122,9 @@ def convergence(
 ) -> Float[Array, "map bin y x"]:
     """Kappa on a grid of rays, one through the centre of each pixel (no pixel window), alignments included.
 
-    Args:
-        side, pixels: of a map [deg], per side of it.
-        n_maps: each sees its own random slabs, shifts and flips, drawn with `key`.
-        method: "multi-plane": `trace`; "born": the sum of `efficiency` times surface density along straight rays.
-        a_ia, eta: of intrinsic alignments, as in `nla_factor`.
+    Each map of a side [deg] has its own random slabs, shifts and flips, drawn with `key`. The method is "multi-plane":
+    `trace`; or "born": the sum of `efficiency` times surface density along straight rays. Alignments are
+    `nla_factor`'s.
     """
     checks.one_of("method", method, ("multi-plane", "born"))
     if method == "multi-plane":

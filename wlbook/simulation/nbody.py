@@ -50,16 +50,12 @@ def evolve(
 ) -> Iterator[tuple[Float[Array, "mesh mesh mesh"] | None, Float[Array, "particle 3"]]]:
     """Move particles from the first scale factor to the last, step by step.
 
-    Args:
-        positions, velocities: at the first scale factor, from `initial`; a cubic number of particles [Mpc/h].
-        box: side of the periodic box [Mpc/h].
-        mesh: cells per side of the force mesh, at least as many as particles.
-        scale_factors: edges of the steps, ascending; the first is where perturbation theory hands over (about 0.1).
-        look: the first step to look at; none unless given.
+    Each step gives the density contrast half-way through it (half-way in D), sharpened, or None in a step not looked
+    at; and the positions at its end.
 
-    Yields:
-        The density contrast half-way through the step (half-way in D), sharpened, or None in a step not looked at; and
-        the positions at the step's end.
+    A cubic number of particles [Mpc/h] starts as `initial` leaves them in a box [Mpc/h] whose force mesh has at least
+    as many cells a side. Scale factors are the ascending edges of the steps; at the first perturbation theory hands
+    over (about 0.1). `look` is the first step to look at; none unless given.
     """
     particles = round(positions.shape[0] ** (1 / 3))
     scale_factors = np.asarray(scale_factors, dtype=np.float64)
@@ -125,10 +121,8 @@ def linear_modes(
 ) -> Complex[Array, "n n half"]:
     """A Gaussian field of the given spectrum today, as its unnormalised Fourier modes (`rfftn`).
 
-    Args:
-        log_k, log_power: table of the linear spectrum, natural logarithms of [h/Mpc] and [(Mpc/h)^3].
-        box, particles: side [Mpc/h], grid points along it.
-        key: of the waves; boxes of one key have the same, whatever their resolution.
+    The table of the linear spectrum holds natural logarithms of [h/Mpc] and [(Mpc/h)^3]; `particles` are grid points
+    along a side. Boxes of one key have the same waves, whatever their resolution.
     """
     k = jnp.sqrt(sum(one**2 for one in wavenumbers(particles, box)))
     power = jnp.exp(jnp.interp(jnp.log(jnp.maximum(k, 1e-4)), log_k, log_power))

@@ -87,11 +87,8 @@ def follow(
     (yy, yx, xy, xx).
 
     Args:
-        fields: as from `fields`.
-        angles: of the bundles along y and x [rad].
-        chi, box: distance of the planes, side of the box [Mpc/h].
-        weights: constant, inverse and alignment for each plane and bin.
-        turns: a `lensing.Recycling` of the maps, plane by plane.
+        angles, chi, box: of the bundles along y and x [rad]; distance of the planes, side of the box [Mpc/h].
+        weights, turns: constant, inverse and alignment for each plane and bin; a `lensing.Recycling` of the maps.
         combine: for each result, the factors of the four elements.
         light: true. The compiler must not know: it would else read the fields anew for whatever depends on them.
     """

@@ -29,11 +29,9 @@ class Survey:
         checks.at_least("sigma_e", self.sigma_e, 0)
         for one in _listed(self.smoothing):
             checks.at_least("smoothing", one, 0, "arcmin")
-        for name in ("n_gal", "smoothing"):  # hashable, and the same for the store however it was written
-            values = getattr(self, name)
+        for name, values in vars(self).items():  # hashable, and the same for the store however it was written
             plain = float(values) if isinstance(values, int | float) else tuple(map(float, values))
             object.__setattr__(self, name, plain)
-        object.__setattr__(self, "sigma_e", float(self.sigma_e))
 
 
 def shape_noise_sigma(n_gal: float, pixel: float, sigma_e: float = 0.4) -> float:
@@ -109,11 +107,9 @@ def observe(
     on the sky there. A degradation that moves pixels (`shuffle_pixels`) therefore moves zeros of the mask about too.
 
     Args:
-        pixel: pixel side of the noiseless `kappa` [arcmin], > 0.
+        pixel, factor: side of the pixels of the noiseless `kappa` [arcmin], > 0; how many to average along each side.
         transform: a degradation, called as `transform(kappa, key=key)`; it may make pixels coarser too.
-        factor: pixels averaged along each side.
-        mask: on the pixels of `kappa`; a coarse pixel is observed where all of it is. What is not observed is 0 in the
-            result.
+        mask: on the pixels of `kappa`; a coarse pixel is observed where all of it is, and 0 in the result elsewhere.
         key: of the noise, and of the degradation if it draws numbers.
     """
     kappa = arrays.real("kappa", kappa)
@@ -134,10 +130,8 @@ def random_holes(
 ) -> Bool[np.ndarray, "y x"]:
     """A mask with round holes at random places, as bright stars leave them; holes may overlap.
 
-    Args:
-        pixels, pixel: per side, and the side of one [arcmin], > 0.
-        share: of the pixels to mask, on average, >= 0 and < 0.9.
-        radius: of the holes [arcmin], > 0; a pixel is masked if its centre lies in a hole.
+    Pixels have a side of `pixel` [arcmin], > 0; a `share` of them is masked, on average, >= 0 and < 0.9, those whose
+    centres lie in a hole of `radius` [arcmin], > 0.
     """
     checks.positive("pixel", pixel, "arcmin")
     checks.within("share", share, 0, 0.9, "[)")

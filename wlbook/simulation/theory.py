@@ -27,10 +27,7 @@ def field_power(
     of a mode is the transform of the correlation function times the share of the field's pairs at that separation; it
     is then averaged over the modes of a bin.
 
-    Args:
-        side, pixels: of the field [deg], per side of it.
-        ell_edges: of the bins in ell; every bin must hold a mode.
-        a_ia, eta, slab: as in `convergence_power`; the cuts of the maps' planes cost a few percent of the power.
+    The field's side is in degrees; every bin in ell must hold a mode; a_ia, eta and slab are as in `convergence_power`.
     """
     ell = np.geomspace(1.0, 1.5 * 180 * pixels / side, 300)
     planes = [float(sources.redshift[share > 0][0]) for share in sources.share if np.sum(share > 0) == 1]

@@ -20,11 +20,8 @@ def checked_maps(
 ) -> tuple[Any, Bool[np.ndarray, "y x"] | None]:
     """`kappa` as an array that is large enough for its boundary, and its mask: None when every pixel is observed.
 
-    What the pixels hold is checked block by block, by `execution.over_maps`.
-
-    Args:
-        margin: pixels on each side that a statistic cannot use when edges are dropped.
-        more: what else `boundary` may be beside "periodic" and "drop".
+    What the pixels hold is checked block by block, by `execution.over_maps`. The margin is what a statistic cannot use
+    on each side when edges are dropped [pixels]; `more` is what `boundary` may be beside "periodic" and "drop".
     """
     array = arrays.real("kappa", kappa)
     checks.require(array.ndim >= 3, "shape of kappa", array.shape, "[..., bin, y, x]")
@@ -33,13 +30,6 @@ def checked_maps(
     enough = f'at least {least} x {least} pixels for boundary = "{boundary}"'
     checks.require(min(array.shape[-2:]) >= least, "shape of kappa", array.shape, enough)
     return array, _checked_mask(mask, array.shape[-2:])
-
-
-def broken_pixels(kappa: Any, mask: Bool[np.ndarray, "y x"] | None) -> ValueError:
-    """What to raise when an observed pixel is NaN or infinite."""
-    values = np.asarray(kappa, np.float32)
-    broken = ~np.isfinite(values) if mask is None else ~np.isfinite(values) & mask
-    return ValueError(f"kappa: {int(broken.sum())} of {values.size} pixels are NaN or infinite: all must be finite")
 
 
 def _checked_mask(mask: Any, pixels: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:

@@ -50,9 +50,8 @@ def bispectrum(
     maps, observed, edges = checked_field(kappa, mask, side, ell_edges, boundary, "bispectrum")
     pixels = maps.shape[-1]
     most = 120 * pixels / side
-    checks.require(
-        edges[-1] < most, "ell_edges[-1]", f"{edges[-1]:g}", f"below {most:g}, two thirds of the largest ell"
-    )
+    rule = f"below {most:g}, two thirds of the largest ell"
+    checks.require(edges[-1] < most, "ell_edges[-1]", f"{edges[-1]:g}", rule)
     wanted = tuple(tuple(each) for each in (triangles(len(edges) - 1) if sides is None else sides))
     checks.require(wanted, "sides", [], "at least one configuration of three bins")
     for each in wanted:

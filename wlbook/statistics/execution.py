@@ -18,7 +18,6 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from wlbook.common import batching
-from wlbook.statistics.arguments import broken_pixels
 
 
 class Layout(NamedTuple):
@@ -66,10 +65,8 @@ def over_maps(
     A pixel that `mask` leaves out is 0 before `one` sees it, whatever it was. While JAX traces a function the maps
     are part of its program; else they go through in blocks, on all cores, and must be finite where they are observed.
 
-    Args:
-        one: a module's function of an image, which is the last `axes` axes of `kappa`; it returns an array or a dict.
-        numbers: one for each image, which `one` then takes after the image.
-        options: compiled in, so they must be hashable.
+    `one` is a module's function of an image, which is the last `axes` axes of `kappa`; it returns an array or a dict.
+    It takes `numbers`, one for each image, after the image. Options are compiled in, so they must be hashable.
     """
     shape, inner = kappa.shape[: kappa.ndim - axes], kappa.shape[kappa.ndim - axes :]
     number, settings = math.prod(shape), tuple(sorted(options.items()))
@@ -83,7 +80,9 @@ def over_maps(
     else:
         found = _in_blocks(run, flat, numbers)
         if found is None:
-            raise broken_pixels(kappa, mask)
+            broken = ~np.isfinite(np.asarray(kappa, np.float32)) & (True if mask is None else mask)
+            amount = f"{int(broken.sum())} of {broken.size} pixels are"
+            raise ValueError(f"kappa: {amount} NaN or infinite: all must be finite")
     return jax.tree.map(lambda leaf: jnp.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found)
 
 

@@ -36,10 +36,8 @@ def minima_counts(
 
 def _extrema_of(kappa: Any, edges: Any, boundary: str, mask: Any, sign: int) -> Float[Array, "*batch bin nu"]:
     maps, observed = checked_maps(kappa, mask, boundary=boundary, margin=1)
-    thresholds = thresholds_of(np.sort(sign * checked_edges(edges)))
-    weights = peak_weights(observed, boundary)
-    found = over_maps(count_peaks, maps, thresholds, weights, mask=observed, boundary=boundary, sign=sign)
-    return found[..., ::sign]
+    arrays = thresholds_of(np.sort(sign * checked_edges(edges))), peak_weights(observed, boundary)
+    return over_maps(count_peaks, maps, *arrays, mask=observed, boundary=boundary, sign=sign)[..., ::sign]
 
 
 def peak_weights(mask: np.ndarray | None, boundary: str) -> Float[np.ndarray, "y2 x2"] | None:

@@ -28,8 +28,7 @@ def scattering_transform(
     of the map allow it. Units of kappa.
 
     Args:
-        scales: wavelets of 2^0, 2^1, ... pixels, >= 1.
-        angles: directions of the wavelets over half a turn, >= 1.
+        scales, angles: wavelets of 2^0, 2^1, ... pixels, directions of each over half a turn; >= 1.
         boundary: "periodic": the edges wrap; "drop": what lies outside the map is not observed.
         mask: kappa is measured from its mean over the observed pixels and is 0 in the others; means are taken over
             pixels with 95 % of the wavelet's Gaussian on usable ones: observed in first order, with a usable modulus in

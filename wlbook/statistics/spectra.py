@@ -28,9 +28,8 @@ def modes(pixels: int, side: Real, ell_edges: tuple[float, ...]) -> tuple[np.nda
     index = np.searchsorted(ell_edges, ell.reshape(-1), side="left")
     counts = np.bincount(index, minlength=len(ell_edges) + 1)[1:-1]
     if not counts.all():
-        low, high = ell_edges[np.argmin(counts) :][:2]
-        field = f"{pixels} x {pixels} pixels over {side:g} deg"
-        raise ValueError(f"ell_edges: no mode of {field} lies in {low:g} < ell <= {high:g}")
+        bounds = "{:g} < ell <= {:g}".format(*ell_edges[np.argmin(counts) :][:2])
+        raise ValueError(f"ell_edges: no mode of {pixels} x {pixels} pixels over {side:g} deg lies in {bounds}")
     return index.astype(np.int32), counts.astype(np.float32)
 
 

@@ -73,8 +73,7 @@ def binning(
         kappa: noiseless maps whose observed standard deviation sets the scale: those of the fiducial.
         numbers: of bins, by the name of each statistic that is measured in bins: >= 1; peaks and minima >= 2, the open
             one included; starlets >= 3 for each scale, open ones included.
-        side: of the maps [deg].
-        scales: of the starlets, >= 1.
+        side, scales: of the maps [deg]; of the starlets, >= 1.
         boundary: that the statistics are measured with, "periodic" or "drop"; it changes no bin.
     """
     for name, number in numbers.items():
@@ -92,31 +91,22 @@ def binning(
     if not sigma > 0:
         raise ValueError("kappa: the observed maps are constant, no bins suit them")
 
-    def edges(name: str, n: int) -> np.ndarray:
-        match name:
-            case "peaks":
-                return sigma * np.append(np.linspace(-0.5, 2.5, n), 1000.0)
-            case "minima":  # voids are shallow
-                return -sigma * np.append(np.linspace(-0.5, 1.5, n), 1000.0)[::-1]
-            case "Minkowski" | "histogram":
-                return sigma * np.linspace(-2.0, 3.0, n + 1)
-            case "starlet peaks":  # large scales have few high peaks
-                return np.append(np.linspace(-0.5, 1.5, n), 1000.0)
-            case "starlet l1":
-                return np.concatenate([[-1000.0], np.linspace(-2.0, 2.0, n - 1), [1000.0]])
-        return np.geomspace(2 * 360 / side, 0.99 * 120 * pixels / side, n + 1)
-
-    in_ell = np.geomspace(2 * 360 / side, 0.75 * 180 * pixels / side, numbers.get("power spectrum", 0) + 1).round(1)
+    edges: dict[str, Callable[[int], np.ndarray]] = {
+        "power spectrum": lambda n: np.geomspace(2 * 360 / side, 0.75 * 180 * pixels / side, n + 1),
+        "bispectrum": lambda n: np.geomspace(2 * 360 / side, 0.99 * 120 * pixels / side, n + 1),
+        "peaks": lambda n: sigma * np.append(np.linspace(-0.5, 2.5, n), 1000.0),
+        "minima": lambda n: -sigma * np.append(np.linspace(-0.5, 1.5, n), 1000.0)[::-1],  # voids are shallow
+        "Minkowski": lambda n: sigma * np.linspace(-2.0, 3.0, n + 1),
+        "histogram": lambda n: sigma * np.linspace(-2.0, 3.0, n + 1),
+        "starlet peaks": lambda n: np.append(np.linspace(-0.5, 1.5, n), 1000.0),  # large scales have few high peaks
+        "starlet l1": lambda n: np.concatenate([[-1000.0], np.linspace(-2.0, 2.0, n - 1), [1000.0]]),
+    }
     units = None
     if {"starlet peaks", "starlet l1"} & set(numbers):
         details = starlet(observed, scales=scales, mask=usable)
         units = tuple(_three_digits(details[..., j, :, :][..., where].std()) for j in range(scales + 1))
-    counted = {
-        name: tuple(edges(name, number).round(1 if name == "bispectrum" else 6).tolist())
-        for name, number in numbers.items()
-        if name != "power spectrum"
-    }
-    return Bins(tuple(in_ell.tolist()) if "power spectrum" in numbers else (), counted, sigma, units, scales, boundary)
+    found = {name: tuple(edges[name](n).round(1 if "spectrum" in name else 6).tolist()) for name, n in numbers.items()}
+    return Bins(found.pop("power spectrum", ()), found, sigma, units, scales, boundary)
 
 
 def _as_is(image: Array) -> Array:
@@ -143,13 +133,8 @@ def measure(
 
     The noise of map i comes from `random.key(seed, "noise", i)` whatever the batch, as in `training.predictions`: with
     one seed, a network and the statistics see the same maps. What is compiled for one set of edges serves all others.
-
-    Args:
-        kappa: noiseless square maps.
-        side: of the maps [deg], > 0.
-        names: the statistics wanted, of `NAMES`.
-        transform: a degradation, as in `survey.observe`.
-        batch: maps held in memory at a time, >= 1.
+    Maps are noiseless and square, of a side [deg] > 0; names are of `NAMES`; transform and mask as in `survey.observe`;
+    `batch` >= 1 maps are in memory at a time.
     """
     fit = not isinstance(names, str) and names and set(names) <= set(NAMES) and len(set(names)) == len(names)
     checks.require(fit, "names", names, f"one or more of {list(NAMES)}, each once")

@@ -1,7 +1,7 @@
 """Starlets: isotropic wavelets of doubling size, their peaks and their l1-norm."""
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -24,14 +24,13 @@ Units = Sequence[Real] | Float[np.ndarray, " _"] | None
 def starlet(
     kappa: Maps, *, scales: int = 4, boundary: str = "periodic", mask: Mask = None
 ) -> Float[Array, "*batch bin scale y x"]:
-    """Starlet coefficients: `scales` details, from 2 pixels upwards in steps of two, and the smooth rest.
+    """Starlet coefficients: `scales` >= 1 details, from 2 pixels upwards in steps of two, and the smooth rest.
 
     c_0 is the map and c_j+1 is c_j convolved with the B3 spline (1, 4, 6, 4, 1) / 16 along x and y, its taps 2^j pixels
     apart; detail j is c_j - c_j+1, the rest is c_scales, and all of them add up to the map (Starck, Fadili & Murtagh
     2007, doi:10.1109/TIP.2006.887733).
 
     Args:
-        scales: number of details, >= 1.
         boundary: "periodic": the edges wrap; "reflect": the map is mirrored at its outermost pixels, as in CosmoStat's
             codes; "drop": what lies outside is not observed.
         mask: each c_j is a mean over observed pixels only: the convolution of the observed map over that of the mask.
@@ -65,20 +64,16 @@ def starlet_peaks(
     arXiv:1603.06773; Ajani et al. 2020, arXiv:2001.10993).
 
     Args:
-        scales: number of details, >= 1; the smooth rest comes after them.
         units: what the heights of each scale are divided by [scales + 1 numbers]; None: 1, so that `edges` are in
             kappa. `sigma * starlet_noise(scales)` gives heights in units of white noise of that sigma in a pixel.
-        boundary: as in `starlet`; but for "periodic" the outermost pixels are no peaks.
+        scales, boundary: as in `starlet`; but for "periodic" the outermost pixels are no peaks.
         mask: as in `starlet`. A coefficient is used if observed pixels hold 95 % of the weight of what it averages
             over; a peak needs itself and its 8 neighbours, and counts are divided by the share of the pixels that
             could be peaks.
     """
 
-    def weigh(used: np.ndarray) -> list[Any]:
-        # The pixels a scale can use differ from scale to scale; peaks need their neighbours too.
-        return [peak_weights(each, _wrapped(boundary)) for each in used]
-
-    return _by_scale(_peaks, weigh, kappa, edges, scales, units, boundary, mask)
+    weigh = partial(peak_weights, boundary=_wrapped(boundary))
+    return _by_scale(count_peaks, weigh, kappa, edges, scales, units, boundary, mask)
 
 
 def starlet_l1(
@@ -91,10 +86,11 @@ def starlet_l1(
     for `boundary`, which is as in `starlet`. With a mask the mean is over the coefficients that are used.
     """
 
-    def weigh(used: np.ndarray) -> np.ndarray:
-        return (used / used.mean((-2, -1), keepdims=True)).astype(np.float32)
+    return _by_scale(_l1, _shares, kappa, edges, scales, units, boundary, mask)
 
-    return _by_scale(_l1, weigh, kappa, edges, scales, units, boundary, mask)
+
+def _shares(used: np.ndarray) -> np.ndarray:
+    return (used / used.mean()).astype(np.float32)
 
 
 def _wrapped(boundary: str) -> str:
@@ -108,16 +104,9 @@ def _checked(kappa: Any, scales: Any, boundary: str, mask: Any) -> tuple[Any, An
 
 
 def _by_scale(
-    one: Any,
-    weigh: Callable[[np.ndarray], Any],
-    kappa: Any,
-    edges: Any,
-    scales: Any,
-    units: Any,
-    boundary: str,
-    mask: Any,
+    count: Any, weigh: Any, kappa: Any, edges: Any, scales: Any, units: Any, boundary: str, mask: Any
 ) -> Float[Array, "*batch bin scale nu"]:
-    """`one` of every map, its arguments checked; `weigh` makes weights of the pixels that each scale can use."""
+    """`count` on every scale of every map, its arguments checked; `weigh` makes weights of the pixels a scale uses."""
     maps, observed, scales = _checked(kappa, scales, boundary, mask)
     values = np.ones(scales + 1) if units is None else np.asarray(units, np.float64)
     fit = values.shape == (scales + 1,) and (values > 0).all()
@@ -130,9 +119,9 @@ def _by_scale(
         if not used.any((-2, -1)).all():
             widest = int(used.any((-2, -1)).sum())
             raise ValueError(f"scales = {scales}: too little of the map is observed for more than {widest}")
-        weights = weigh(used)
+        weights = [weigh(each) for each in used]
     arrays = (cover, thresholds_of(arguments.checked_edges(edges)), values.astype(np.float32), weights)
-    return over_maps(one, maps, *arrays, mask=observed, scales=scales, boundary=boundary)
+    return over_maps(_of_scales, maps, *arrays, mask=observed, count=count, scales=scales, boundary=boundary)
 
 
 def _smoothed(image: Any, scale: int, boundary: str) -> Any:
@@ -180,20 +169,14 @@ def _transform(image: Float[Array, "y x"], cover: Any, *, scales: int, boundary:
     return jnp.concatenate([means[:-1] - means[1:], means[-1:]])
 
 
-def _peaks(
-    image: Float[Array, "y x"], cover: Any, thresholds: Any, units: Any, weights: Any, *, scales: int, boundary: str
+def _of_scales(
+    image: Any, cover: Any, thresholds: Any, units: Any, weights: Any, *, count: Any, scales: int, boundary: str
 ) -> Float[Array, "scale nu"]:
     heights = _transform(image, cover, scales=scales, boundary=boundary) / units[:, None, None]
-    each = [None] * len(heights) if weights is None else weights
-    pairs = zip(heights, each, strict=True)
-    return jnp.stack([count_peaks(h, thresholds, w, boundary=_wrapped(boundary)) for h, w in pairs])
+    pairs = zip(heights, weights or [None] * len(heights), strict=True)
+    return jnp.stack([count(h, thresholds, w, boundary=_wrapped(boundary)) for h, w in pairs])
 
 
-def _l1(
-    image: Float[Array, "y x"], cover: Any, thresholds: Any, units: Any, weights: Any, *, scales: int, boundary: str
-) -> Float[Array, "scale nu"]:
-    heights = _transform(image, cover, scales=scales, boundary=boundary) / units[:, None, None]
+def _l1(heights: Float[Array, "y x"], thresholds: Any, weights: Any, *, boundary: str) -> Float[Array, " nu"]:
     sizes = jnp.abs(heights) if weights is None else jnp.abs(heights) * weights
-    n = len(thresholds) + 1
-    sums = [bin_sums(bin_index(h, thresholds), s, n) for h, s in zip(heights, sizes, strict=True)]
-    return jnp.stack(sums)[:, 1:-1] / image.size
+    return bin_sums(bin_index(heights, thresholds), sizes, len(thresholds) + 1)[1:-1] / heights.size
