@@ -388,7 +388,7 @@ if bins == 1:
     print("(01_data.sources)")
 
 # %% [markdown]
-# ## Attribution and degradation, on the same heights
+# ## Attribution beside degradation
 #
 # Chapter 4 asks where the network looks: the share of the squared gradient in a range of {term}`kappa`. This chapter asks
 # what the range is worth: what is left when it alone is kept, and what is lost when it alone is removed. Here both are about
