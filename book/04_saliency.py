@@ -73,7 +73,7 @@ def look(kappa, kind, purpose="noise", **options):
     return np.asarray(seen)
 
 
-test = select(data, "test").isel(map=slice(None, None, 4))
+test = select(data, "test").isel(map=slice(None, None, 4))  # enough for a score
 truth = cosmology.s_8(test["omega_m"].values, test["sigma_8"].values)
 r2 = {}
 for kind, (trained, *_) in networks.items():
@@ -219,7 +219,7 @@ from IPython.display import Markdown
 
 Markdown(saliency.verdict_table(findings))
 
-# %% mystnb={"image": {"alt": "Rank correlation with the trained network's attribution after the last, half and all of the layers are drawn anew, for twelve methods."}, "figure": {"name": "fig-saliency-cascade", "caption": "Rank correlation of each method's attribution with that of the trained network, after the weights of the last layer, of half of the layers or of all were drawn anew (mean over maps). The dashed line is what the map alone gives, as an attribution, beside input x gradient."}}
+# %% mystnb={"image": {"alt": "Rank correlation with the trained network's attribution after the last, half and all of the layers are drawn anew, for twelve methods."}, "figure": {"name": "fig-saliency-cascade", "caption": "Rank correlation of each method's attribution with that of the trained network, after the weights of the last layer, of half of the layers or of all were drawn anew (mean over maps). The dashed line is the correlation of the map itself with input x gradient."}}
 product = saliency.over_maps(saliency.input_x_gradient, noisy, few, s_8)
 input_alone = saliency.rank_correlation(np.abs(product), np.abs(few)).mean()
 _ = figures.saliency.cascade(cascades, depths, reference=input_alone)
@@ -395,14 +395,15 @@ _ = figures.saliency.method_panels(by_method, failures, titles=titles, bands=ban
 # - *A Gaussian world.* The {term}`null <null network>` of {doc}`03_network` has learnt from Gaussian fields: it knows
 #   the power spectrum and nothing else. Where the real network's shares are the same, the shares are no evidence for
 #   peaks or voids.
-# - *Half the particles.* The same boxes with the same waves, simulated with half as many particles a side. What the
+# - *Half the particles.* One of the boxes with the same waves, simulated with half as many particles a side. What the
 #   network says of voids must not hang on that.
 
 # %%
 from dataclasses import replace
 
 survey = surveys["noisy"]
-with_noise = replace(survey, sigma_e=survey.sigma_e or 0.4)
+sigma_e = survey.sigma_e or 0.4  # noise even in a noiseless run
+with_noise = replace(survey, sigma_e=sigma_e)
 noise = random.key(seed, "noise")
 noise_alone = observe(0 * kappa, with_noise, pixel=pixel, key=noise)
 
@@ -426,7 +427,7 @@ cases = {
 coarser, names = pipeline.coarser_maps(store), []
 if coarser is not None:  # only where the maps were simulated here
     half = coarser["kappa"].values[:n_maps]
-    names = ["noiseless, same boxes", "noiseless, same boxes, half the particles"]
+    names = ["noiseless, same box", "noiseless, same box, half the particles"]
     for name, maps in zip(names, (kappa[: len(half)], half), strict=True):
         cases[name] = (without_noise, look(maps, "noiseless"))
 
@@ -451,9 +452,10 @@ Markdown(saliency.share_table(found, words))
 # %%
 alike, below_zero = {}, {}
 if names:
-    fine, half = names
-    alike["maps"] = saliency.rank_correlation(cases[fine][1], cases[half][1]).mean()
-    alike["saliency"] = saliency.rank_correlation(slopes[fine], slopes[half]).mean()
+    fine, coarse = names
+    both = cases[fine][1], cases[coarse][1]  # the maps
+    alike["maps"] = saliency.rank_correlation(*both).mean()
+    alike["saliency"] = saliency.rank_correlation(slopes[fine], slopes[coarse]).mean()
     for name in names:
         share, _ = found[name]  # of each map in each range
         below_zero[name] = share[:, :2].sum(axis=1).mean()
@@ -476,14 +478,14 @@ fundamental, nyquist = 360 / side, 60 * 180 / pixel
 ell_edges = np.geomspace(2 * fundamental, nyquist, 9)
 profiles, waves = {}, {}
 for kind in networks:
-    maps = gradients[kind, r"$S_8$"][0]
-    attention = maps**2 / (maps**2).mean(axis=(1, 2, 3), keepdims=True)
+    slope = gradients[kind, r"$S_8$"][0]
+    attention = slope**2 / (slope**2).mean(axis=(1, 2, 3), keepdims=True)
     for what, sign in (("peaks", 1), ("voids", -1)):
         threshold = 2 * sign * sigma[kind]
         centres = saliency.extrema(shown[kind], kind=what, threshold=threshold)
         around = saliency.profile(attention, centres, edges=rings, pixel=pixel)
         profiles[kind, what] = saliency.mean_profile(*around, draws)
-    waves[kind] = saliency.spectra(maps, shown[kind], side=side, ell_edges=ell_edges)
+    waves[kind] = saliency.spectra(slope, shown[kind], side=side, ell_edges=ell_edges)
 
 # %% mystnb={"image": {"alt": "Left: squared gradient against distance from peaks and voids. Middle: power spectra of the gradient. Right: correlation of gradient and map against multipole."}, "figure": {"name": "fig-saliency-shape", "caption": "Gradient of S8. Left: its square around peaks and voids, over its mean over the map (bands: bootstrap over maps). Middle: its power spectrum, each map's gradient having variance one. Right: its correlation with the map at each scale (bars: errors over maps)."}}
 radius = (rings[1:] + rings[:-1]) / 2
@@ -494,8 +496,8 @@ _ = figures.saliency.shape(radius, profiles, ell, waves)
 # ## Peaks, voids, and the rest
 #
 # Neighbouring pixels of a smooth map say the same, so no method can be right about each of them alone. It can be about
-# groups. What do all peaks together ($\kappa > 2\sigma_\kappa$), all voids ($\kappa < -\sigma_\kappa$) and the rest
-# add to the answer? Their {term}`Shapley values <Shapley value>` are exact, and sum to the answer's rise above that to
+# groups. What do all peaks together ($\kappa > 2\sigma_\kappa$), all voids ($\kappa < -\sigma_\kappa$:
+# wider than above, every pixel and not minima only) and the rest add to the answer? Their {term}`Shapley values <Shapley value>` are exact, and sum to the answer's rise above that to
 # an empty map. Covering one group at a time counts twice what two groups say together. Single connected regions can be
 # asked too: the last column is the largest effect of one of them.
 
@@ -504,7 +506,7 @@ _ = figures.saliency.shape(radius, profiles, ell, waves)
 def effect_of(method, kind, groups, n_groups):
     """What groups of pixels add to S8: pixel by pixel, and summed [map, group]."""
     maps, network = shown[kind][:n_few], networks[kind][0]
-    options = {"each": {"groups": groups}, "number": n_groups}
+    options = {"each": {"groups": groups}, "number": n_groups}  # each: one a map
     of_pixels = saliency.over_maps(method, network, maps, s_8, **options)
     return of_pixels, saliency.group_totals(of_pixels, groups, n_groups)
 
@@ -662,6 +664,7 @@ for name, text in numbers.items():
 
 # %%
 noise_level = survey.sigma_e**2 / survey.n_gal
+# only where training is as long, and noise as low, as at demo
 if recipe["training"].steps >= 400 and 0 < noise_level <= 0.4**2 / 30:
     assert r2["noiseless"] > r2["noisy"] > 0.5, "noise costs, and leaves something"
 for one in shares.values():

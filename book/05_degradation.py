@@ -130,7 +130,8 @@ for spec, taken in transforms.items():
 from wlbook import statistics
 
 fundamental, nyquist = 360 / side, 180 * 60 / pixel
-ell_edges = np.geomspace(0.99 * fundamental, nyquist, 11).tolist()
+first = 0.99 * fundamental  # so that the longest wave is inside
+ell_edges = np.geomspace(first, nyquist, 11).tolist()
 spectra = {}
 for spec, images in seen.items():
     power = statistics.power_spectrum(images, side=side, ell_edges=ell_edges)
@@ -342,12 +343,12 @@ for way, number in points.items():
 # %% mystnb={"image": {"alt": "Information left against the cut of a low pass and a high pass, and its derivative, with the border of non-linear scales."}, "figure": {"name": "fig-degradation-scales", "caption": "Left: what is left of the figure of merit (above) and of the precision of S8 (below) when scales beyond the cut are removed; large open circles are retrained. Right: what is gained per e-fold of scale. Dashed: the border of linear and non-linear structures at the lenses. Dotted: the simulation is trusted up to here."}}
 redshift = float(np.mean(lenses))
 nonlinear = figure_of_merit.nonlinear_ell(redshift)
-length = degradation.ell_from_length(1.0, redshift)
+length = degradation.ell_from_length(1.0, redshift)  # [Mpc/h] of ell = 1
 curves, marks = {}, {}
 for way, specs in filters.items():
     curves[f"{way} pass"] = cuts, [amortised[spec] for spec in specs]
     mine = [spec for spec in known if spec.startswith(f"{way}_pass")]
-    at = [float(family.read(spec, lenses).first[0]) for spec in mine]
+    at = [float(family.read(spec, lenses).first[0]) for spec in mine]  # cuts in ell
     marks[f"{way} pass"] = at, [retrained[spec] for spec in mine]
 borders = {"length": length, "nonlinear": nonlinear, "trusted": trusted}
 _ = figures.degradation.scales(curves, marks, **borders)
@@ -375,7 +376,7 @@ _ = figures.degradation.heights(shown, pieces)
 named = {
     "randomize_phases": "Gaussian share",
     "shuffle_pixels": "one-point share",
-    "sum_bins": "without redshifts",
+    "sum_bins": "redshift share",
 }
 for spec, name in named.items():
     for way in [way for way in ("retrained", "amortised") if spec in left[way]]:
@@ -383,15 +384,15 @@ for spec, name in named.items():
         print(f"{name:18} {way:10} merit {merit:.2f} ± {errors[0]:.2f}", end=", ")
         print(f"precision of S8 {of_s_8:.2f} ± {errors[1]:.2f}")
 if bins == 1:
-    print("without redshifts: not tested in this run, its maps have one bin", end=" ")
+    print("redshift share: not tested in this run, its maps have one bin", end=" ")
     print("(01_data.sources)")
 
 # %% [markdown]
-# ## Attribution and degradation, on the same pixels
+# ## Attribution beside degradation
 #
 # Chapter 4 asks where the network looks: the share of the squared gradient in a range of {term}`kappa`. This chapter asks
 # what the range is worth: what is left when it alone is kept, and what is lost when it alone is removed. Here both are about
-# $S_8$, and about the same heights.
+# $S_8$. The gradient's ranges are of smoothed maps, the cuts of each map before smoothing: their heights correspond roughly.
 
 # %%
 from wlbook import saliency
@@ -424,7 +425,7 @@ bars = {
     "precision lost when removed": (1 - without, error_without),
 }
 
-# %% mystnb={"image": {"alt": "For low, middle and high kappa: share of pixels, share of squared gradient, precision when kept alone, precision lost when removed."}, "figure": {"name": "fig-degradation-attribution", "caption": "The same pixels, asked in four ways: how many they are, how much of the squared gradient of S8 they hold, what precision is left when only they are kept, and what is lost when only they are removed (amortised network)."}}
+# %% mystnb={"image": {"alt": "For low, middle and high kappa: share of pixels, share of squared gradient, precision when kept alone, precision lost when removed."}, "figure": {"name": "fig-degradation-attribution", "caption": "Low, middle and high pixels, asked in four ways: how many they are, how much of the squared gradient of S8 they hold, what precision is left when only they are kept, and what is lost when only they are removed (amortised network)."}}
 _ = figures.degradation.attribution(["low", "middle", "high"], bars)
 
 # %% [markdown]
@@ -594,6 +595,9 @@ for name, text in numbers.items():
 # After phase randomisation only the moduli of the modes count. Both are exact, whatever the network: a network that
 # does better than the histogram, or than the spectrum, was trained or tested on the wrong maps.
 # ```
+
+# %% [markdown]
+# What this page concluded, asserted in wide bands.
 
 # %% tags=["remove-output"]
 scale = spectra["none"]

@@ -16,3 +16,11 @@ install_import_hook("wlbook", "beartype.beartype").__enter__()
 from wlbook.runner.pages import xla_flags  # noqa: E402 - the hook first; it does not import JAX
 
 os.environ["XLA_FLAGS"] = xla_flags()
+
+# The longest: one core would wait for them at the end.
+FIRST = ("test_book.py", "test_trainer.py", "test_contributing.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, all else in its order."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))

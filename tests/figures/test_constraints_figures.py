@@ -1,21 +1,11 @@
 """Figures of chapter 6 that count or scale: the error of the emulator in a survey, and coverage."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from wlbook import inference
 from wlbook.figures import constraints
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 class Told(inference.Emulator):

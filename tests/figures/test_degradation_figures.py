@@ -1,20 +1,9 @@
 """Figures of chapter 5: the gain for each e-fold of scale, and its error."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from wlbook.figures import degradation
 from wlbook.inference.figure_of_merit import Remaining
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def test_the_gain_of_an_e_fold_has_the_errors_of_both_its_ends():

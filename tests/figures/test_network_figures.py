@@ -1,19 +1,9 @@
 """Figures of chapter 3: what is drawn is what was measured."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from wlbook.figures import network
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def test_several_networks_share_one_entry_of_the_legend_and_all_losses_are_seen():

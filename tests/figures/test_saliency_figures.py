@@ -1,19 +1,8 @@
 """Figures of chapter 4: means over maps stand where they belong, with their standard errors."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from wlbook.figures import saliency
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def drawn(container) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,5 @@
 """Figures of the chapter on data show what they were given, where it belongs."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -12,12 +8,6 @@ from wlbook.simulation import lens_planes
 from wlbook.simulation.cosmology import Cosmology
 
 ELL = np.array([150.0, 300.0, 600.0, 1200.0])
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def test_the_field_is_as_wide_as_its_angle_at_the_source():

@@ -1,19 +1,8 @@
 """Figures of chapter 2 that look into a map: what they mark in it is there."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from wlbook.figures import statistics
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def test_circles_stand_on_peaks_and_squares_on_minima_larger_for_higher_ones():

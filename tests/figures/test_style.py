@@ -1,18 +1,9 @@
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 from wlbook.figures import style
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def test_all_panels_share_one_scale_that_covers_the_maps():

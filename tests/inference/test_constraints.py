@@ -57,7 +57,7 @@ def test_coverage_names_the_rows_that_fail_and_which_way(two, found):
     seeds = np.repeat(np.arange(3), 100)
     shares = constraints.covered(found, observed, rows, seeds, draws=200)
     assert {len(shares["a"][kind]) for kind in ("surveys", "maps", "ideal")} == {100, 300, 200}
-    assert constraints.uncovered(shares, "surveys") == {}
+    assert constraints.uncovered(shares, "surveys") == constraints.uncovered(shares, "maps") == {}
     shares["a"]["maps"] = np.ones(300)
     shares["b"]["maps"] = np.zeros(300)
     assert constraints.uncovered(shares, "maps") == {"a": "regions too small", "b": "regions too large"}

@@ -82,7 +82,8 @@ def test_figures_draw_any_number_of_statistics():
 
 def test_waves_between_two_scales_are_what_the_filters_keep():
     x = np.arange(32) * 2 * np.pi / 32
-    image = np.broadcast_to(np.cos(2 * x) + np.cos(5 * x), (32, 32)).astype(np.float32)
+    waves = np.cos(2 * x) + np.cos(5 * x) + np.cos(8 * x)  # below, inside and above
+    image = np.broadcast_to(waves, (32, 32)).astype(np.float32)
     kept = filters.band_pass(jnp.asarray(image)[None], 360 / 3.5 * 3, 360 / 3.5 * 6, side=3.5)[0]
     np.testing.assert_allclose(kept, np.broadcast_to(np.cos(5 * x), (32, 32)), atol=1e-5)
     assert FIDUCIAL == (0.26, 0.80)

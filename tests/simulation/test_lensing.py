@@ -222,6 +222,8 @@ def test_light_cone_ends_today_and_reaches_the_source():
     assert np.all(np.diff(cone.scale_factors) > 0)
     assert cone.scale_factors[cone.early] == pytest.approx(0.5, rel=1e-4)
     assert cone.thickness * len(cone.distance) == pytest.approx(float(FAR[0]))
+    middles = (np.arange(len(cone.distance)) + 0.5) * cone.thickness
+    np.testing.assert_allclose(np.sort(cone.distance), middles, rtol=1e-5)
     assert 240 / 3 <= cone.thickness <= 240 / 2
     others = [
         lens_planes.light_cone(Cosmology(omega_m, 0.8), box=240.0, steps=12, source_redshift=1.0)

@@ -39,10 +39,10 @@ def resample(
 
     Measured on Gaussian vectors of 24 models of 64 maps, moved by a quarter of their scatter from box to box, which
     grows as sigma_8^1.5: errors are all of the scatter between such simulations for a quadratic fit of two numbers,
-    nine tenths of it for twenty, and three quarters for Gaussian processes, whose kernels a draw does not fit anew;
-    the truth lies within one error in 66, 54 and 46 cases of 100. Distances permuted and handed on as they are give
-    nine tenths for two numbers and the same for the others; where scatter grows as sigma_8^3, they give eight to nine
-    tenths (57 cases of 100), these draws all of it (68), for models of large scatter lie far from the curve.
+    nine tenths of it for twenty, and three quarters for Gaussian processes, whose kernels a draw does not fit anew; the
+    truth lies within one error in 66, 54 and 46 cases of 100. Had distances been permuted and left unscaled, they would
+    give nine tenths for two numbers and the same for the others; where scatter grows as sigma_8^3, eight to nine tenths
+    (57 cases of 100), these draws all of it (68), for models of large scatter lie far from the curve.
 
     Args:
         observed: of the observed maps, drawn again as well, whose mean is the data; None: the data are the emulator's

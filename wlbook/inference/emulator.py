@@ -25,14 +25,13 @@ class Emulator:
     """Mean and covariance of a data vector anywhere inside a design of models.
 
     "linear": means and covariances of the three models around the point, weighted linearly over their triangle
-    (Delaunay), as in the papers; these interpolate inverse covariances, which is the same at every model. "quadratic":
-    the mean and the logarithm of each bin's standard deviation are quadratic polynomials in both parameters, fitted to
-    all models; correlations are a mean over the models, the near ones (half the design's size) counting most. It
-    averages the noise of the models down, and a covariance is always positive definite. "gaussian process": the mean is
-    as bent as the models ask for (`Processes`), the covariance as under "quadratic". Whatever is asked about points
-    (omega_m, sigma_8) refuses those outside the design with a ValueError. Vectors are one for each map of each model,
-    or several by name, to be used together; kernels are those of `like`, an emulator of the same bins, for maps drawn
-    again: fitting them anew is what takes long.
+    (Delaunay), as in the papers; these interpolate inverse covariances, which is the same at every model.
+    "quadratic": the mean and the logarithm of each bin's standard deviation are quadratic polynomials in both
+    parameters, fitted to all models; correlations are a mean over the models, the near ones (half the design's size)
+    counting most. It averages the noise of the models down, and a covariance is always positive definite.
+    "gaussian process": the mean is as bent as the models ask for (`Processes`), the covariance as under "quadratic".
+    Vectors are one for each map of each model, or several by name, to be used together. With `like`, an emulator of the
+    same bins, its kernels are reused: fitting them is slow. Points (omega_m, sigma_8) outside the design are refused.
 
     Attributes:
         box: lower corner and extent of the design in both parameters.

@@ -38,7 +38,7 @@ class Remaining(NamedTuple):
 def measured(
     parameters: Models, vectors: Mapping[Named, Vectors], *, n_fields: float, repeats: int, seed: int
 ) -> dict[Named, dict[str, Any]]:
-    """Merits of every network's answers, as maps are and drawn again (`bootstrap.resample`); the same draws for all.
+    """Merits of every network's answers for the maps as they are and drawn again (`bootstrap.resample`), alike for all.
 
     Mean and covariance are quadratic fits over the design, and the data, `n_fields` > 0 maps observed together, the
     fit's own mean at the fiducial. For each network there are `logs`, the logarithms of 1 / (68 % area) and

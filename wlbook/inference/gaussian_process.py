@@ -91,7 +91,7 @@ class Processes:
         return mean
 
     def error(self, at: Float[ndarray, "point 2"]) -> Float[ndarray, "point bin bin"]:
-        """Covariance of the error of that mean: the processes' own, and what no component holds as a mean has it."""
+        """Covariance of the error of that mean: the processes' own, and that of the part replaced by its mean."""
         kernels = self._kernels(at)
         known = np.einsum("kpi,kij,kpj->pk", kernels, self._inverses, kernels, optimize=True)
         variance = np.clip(self.height - known, 0.0, None) + self.noise / len(self.points)

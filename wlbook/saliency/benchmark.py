@@ -99,9 +99,8 @@ def examine(
     - deletion: output moved by taking the most relevant pixels away, over that of random pixels: must be > 1;
     - insertion: distance left when the most relevant pixels alone are shown, over that of random pixels: must be < 1.
 
-    `depths` says how many of the last layers to draw anew, from the top one to all of them. Two small networks
-    `learnt`, from different seeds, and one from `shuffled` labels; `small` are maps as they are shown them, and their
-    `baselines`.
+    `depths` says how many of the last layers to draw anew, from the top one to all of them. Two small networks have
+    `learnt`, from different seeds, and one from `shuffled` labels; `small` are maps as these are shown them.
     """
     own, destroy, order, linear = jax.random.split(key, 4)
     before = method(model, kappa, output, key=own)

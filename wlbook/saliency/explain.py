@@ -118,9 +118,9 @@ def over_maps(
 ) -> Stack:
     """One method for many maps, compiled once: a function of this package, or any other of the same form.
 
-    By default as many maps go together as keep 64 evaluations of the model together, which changes no result. Methods
-    that draw numbers get `fold_in(key, i)` for map i. Arguments of the method are `each`, [map, ...], and, the same for
-    all maps, `options`.
+    A batch holds as many maps as make 64 evaluations of the model, unless told; its size changes no result. Methods
+    that draw numbers get `fold_in(key, i)` for map i. Their arguments are `each` (one row a map) and `options` (alike
+    for all).
     """
     maps, chosen = many(kappa, model, output)
     each = {name: np.asarray(values) for name, values in (each or {}).items()}

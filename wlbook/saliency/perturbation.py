@@ -46,8 +46,8 @@ def deletion(
     A faithful attribution names pixels without which the output is another: the curve rises faster than for pixels
     taken at random. For outputs that a pixel may raise or lower the distance counts, not the sign.
 
-    The absolute saliency orders pixels; `shares` of them, each from 0 to 1, are set to 0, or all others with `keep`. A
-    key is that of a random order instead: the control, as many pixels, any.
+    The absolute saliency orders pixels; `shares` of them, each from 0 to 1, are set to 0, or all others with `keep`.
+    With a key the order is random: the control.
     """
     maps, chosen = many(kappa, model, output)
     saliency, shares = np.asarray(saliency), np.asarray(shares, np.float64)

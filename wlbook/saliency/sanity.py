@@ -93,7 +93,7 @@ def linear_answer(method: Callable[..., Array], *, key: Key[Array, ""], **option
 def shuffled_labels(data: xr.Dataset, *, key: Key[Array, ""]) -> xr.Dataset:
     """The same maps with each other's cosmologies: there is nothing to be learnt from them (Adebayo et al. 2018).
 
-    Data are as `maps.make` returns them; omega_m and sigma_8 stay together.
+    Data are as `maps.simulate` returns them; omega_m and sigma_8 stay together.
     """
     order = np.asarray(jax.random.permutation(key, data.sizes["map"]))
     return data.assign({name: ("map", data[name].to_numpy()[order]) for name in ("omega_m", "sigma_8")})

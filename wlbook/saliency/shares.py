@@ -72,8 +72,8 @@ def measured_shares(
 ) -> Shares:
     """`attribution_share` over networks and maps, with errors.
 
-    `draws` are the maps that each bootstrap draw takes, at least as many as there are, modulo their number. `scatter`,
-    the standard deviation between trainings, stands for the error over them if there is one network.
+    `draws` [draw, map] are numbers of maps, taken modulo how many there are; columns beyond that are ignored.
+    `scatter`, the standard deviation between trainings, stands for the error over them if there is one network.
     """
     found = [attribution_share(one, kappa, edges) for one in saliency]
     number = len(kappa)

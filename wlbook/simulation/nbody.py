@@ -53,9 +53,9 @@ def evolve(
     Each step gives the density contrast half-way through it (half-way in D), sharpened, or None in a step not looked
     at; and the positions at its end.
 
-    A cubic number of particles [Mpc/h] starts as `initial` leaves them in a box [Mpc/h] whose force mesh has at least
-    as many cells a side. Scale factors are the ascending edges of the steps; at the first perturbation theory hands
-    over (about 0.1). `look` is the first step to look at; none unless given.
+    Positions [Mpc/h] of n^3 particles are as `initial` leaves them; the force mesh of the box [Mpc/h] has n cells a
+    side or more. Scale factors are the ascending edges of the steps; at the first, about 0.1, perturbation theory hands
+    over. `look` is the first step to look at; none unless given.
     """
     particles = round(positions.shape[0] ** (1 / 3))
     scale_factors = np.asarray(scale_factors, dtype=np.float64)
