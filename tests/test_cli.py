@@ -183,6 +183,25 @@ def test_change_of_another_chapters_parameter_reaches_the_pages_that_read_it(boo
 
 
 @pytest.mark.slow
+def test_an_edited_file_outside_the_book_is_named_and_runs_the_pages_again_that_read_it(book):
+    edit(book, "book/01_data.py", "seed = 1 ", 'table = ""  # read; a file\nseed = 1 ')
+    edit(book, "book/01_data.py", 'print(len(boxes), "boxes")', 'print("read", open(table).read())')
+    edit(book, "wlbook/simulation/maps.py", "seed, call", 'seed, call, table=""')
+    path = book / "profiles" / "nz.txt"
+    path.write_text("one")
+    (book / "profiles" / "demo.yml").write_text("01_data: {table: nz.txt}\n")
+    assert minibook.executed(book) == ["01_data", "02_network"] and minibook.executed(book) == []
+    path.write_text("two")
+    said = wlbook(book, "why", "02_network")
+    assert f"{path} was edited" in said and "nothing stored is made again" in said
+    assert minibook.executed(book) == ["01_data", "02_network"] and "read two" in minibook.page(book, "01_data")
+    assert log(book).count("train") == 1, "the network did not learn from that file"
+    path.unlink()
+    said = wlbook(book, "build", status=2)
+    assert said.startswith("wlbook: 01_data.table = nz.txt: must be a file; there is no /") and said.count("\n") == 1
+
+
+@pytest.mark.slow
 def test_claims_page_follows_records_and_claims(book):
     edit(book, "book/claims.yml", "low: 0.5, high: 1.5", "low: 0.5, high: 0.6")
     edit(book, "book/intro.md", "# Intro", "# The beginning")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wlbook.runner import chapters, parameters, runs
+from wlbook.runner import chapters, runs
 from wlbook.runner.parameters import parse_parameters, write_parameters
 
 CELL = """\
@@ -107,13 +107,30 @@ def test_written_values_are_read_back_and_all_else_stays(values):
     assert write_parameters(CELL, {p.name: p.default for p in before}) == CELL
 
 
-@pytest.mark.parametrize("text", ["10", "1e-3", "[1, 2]", "'a'", "True", "-0.5"])
-def test_command_line_values_are_python_literals(text):
-    assert parameters.value(text) == ast.literal_eval(text)
+@pytest.mark.parametrize(("name", "text"), [("n_gal", "10"), ("n_gal", "1e-3"), ("edges", "[1, 2]"), ("side", "-0.5")])
+def test_command_line_values_are_python_literals(name, text):
+    assert chapter(CELL).parameters[name].read(text) == ast.literal_eval(text)
 
 
 def test_other_command_line_values_are_text():
-    assert parameters.value("low_pass:1000") == "low_pass:1000" and parameters.value("false") is False
+    (flag,) = parse_parameters("flag = True  # whether; any text")
+    assert flag.read("false") is False and flag.read("low_pass:1000") == "low_pass:1000"
+
+
+def test_relative_files_begin_where_the_reader_stands_and_a_profiles_at_its_folder(root, monkeypatch):
+    page = root / "book" / "01_data.py"
+    page.write_text(
+        page.read_text().replace("seed = 1", 'mask = "none"  # observed; a file, or one of "none"\nseed = 1')
+    )
+    (root / "here").mkdir()
+    for where in ("here", "profiles"):
+        (root / where / "mask.npy").touch()
+    (root / "profiles" / "mine.yml").write_text("01_data: {mask: mask.npy}\n")
+    monkeypatch.chdir(root / "here")
+    assert runs.plan("mine", []).parameters["01_data"]["mask"] == f"{root}/profiles/mask.npy"
+    assert runs.plan("mine", ["mask=mask.npy"]).parameters["01_data"]["mask"] == f"{root}/here/mask.npy"
+    with pytest.raises(ValueError, match=r'^01_data.mask = other.npy: must be a file, or one of "none"; there is no /'):
+        runs.plan("mine", ["mask=other.npy"])
 
 
 def test_values_come_from_chapter_then_shared_then_profile_then_command_line(root):

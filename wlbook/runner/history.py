@@ -65,6 +65,12 @@ def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[s
             for parameter, a, b in _changed(old or {}, new or {}):
                 settings[parameter] = (a, b)
                 causes.append(f"parameter {parameter}{name.removeprefix('parameters')}: {a!r} -> {b!r}")
+        elif name == "files":
+            causes += [
+                f"{path} was edited" if a else f"{path} is read now"
+                for path, a, b in _changed(old or {}, new or {})
+                if b
+            ]
         elif name == "records":
             causes += [f"record of {line}" for line in differences(old or {}, new or {})]
         else:

@@ -138,7 +138,7 @@ def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple
         if not ran:
             ran.append(execute(run, page, store, records))
             if describe(run, page, records) != seen:
-                changed = "its text or a source of wlbook changed while it ran"
+                changed = "its text, a source of wlbook or a file that it reads changed while it ran"
                 raise PageError(f"{page}: {changed}; run the same command again")
         return ran[0]
 
