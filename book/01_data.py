@@ -20,6 +20,7 @@ source = "simulate"  # where the maps come from; a file or folder, or "simulate"
 axes = ""  # of arrays in such files, in their order, as in "map y x bin"; any text
 labels = ""  # of an array: the table of its universes; a file, or ""
 source_side = 0.0  # of such maps, if no file says it, or 0 [deg]; 0 <= source_side <= 40
+noise = "add"  # of galaxy shapes: added, or already there; one of "add", "in the maps"
 bad_files = "refuse"  # what to do about a file of that folder that cannot be used; one of "refuse", "skip"
 design = "paper-a"  # whose plane of models, and whose observed sky; one of "paper-a", "paper-b"
 n_models = 24  # models of the design, each with a box to train on and one to test on; 1 <= n_models <= 512

@@ -64,7 +64,7 @@ from dataclasses import replace
 
 from wlbook.common import random
 
-survey = simulation.Survey(n_gal, sigma_e, smoothing)
+survey = simulation.Survey.of(data, n_gal, sigma_e, smoothing)
 unsmoothed = replace(survey, smoothing=0.0)
 seen = simulation.mask(mask, pixels=fiducial.shape[-1], pixel=pixel, seed=seed)
 look = {"pixel": pixel, "mask": seen, "key": random.key(seed, "picture")}
@@ -197,7 +197,7 @@ noises = {
     "no noise": (30.0, 0.0),
 }
 for label, (density, dispersion) in noises.items():
-    without_smoothing = simulation.Survey(density, dispersion, smoothing=0.0)
+    without_smoothing = simulation.Survey.of(data, density, dispersion, 0.0)
     found = measure(survey=without_smoothing, **few)["power spectrum"]
     spectra[label] = found[:, :ell_bins].mean(axis=0)
 lengths = (0.6 * smoothing, smoothing, 1.7 * smoothing)

@@ -116,7 +116,7 @@ print("\n".join(lines))
 from wlbook.network import Training, training
 from wlbook.simulation import Survey
 
-survey = Survey(n_gal=n_gal, sigma_e=sigma_e, smoothing=smoothing)
+survey = Survey.of(data, n_gal, sigma_e, smoothing)
 settings = Training(
     steps=steps,
     batch=batch,

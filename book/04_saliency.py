@@ -40,7 +40,7 @@ side, pixel = data.attrs["side"], data.attrs["pixel"]
 # it has not run. The dictionary `recipe` holds what `training.fit` was told there.
 
 # %%
-recipe = pipeline.recipe()
+recipe = pipeline.recipe(data)
 seeds = range(recipe["seed"], recipe["seed"] + n_seeds)
 
 
@@ -50,7 +50,7 @@ def train(**changes):
     return list(pipeline.networks(store, data, wanted).values())
 
 
-noiseless = pipeline.noiseless()  # other survey, fewer steps
+noiseless = pipeline.noiseless(data)  # other survey, fewer steps
 networks = {"noiseless": train(**noiseless), "noisy": train()}
 surveys = {"noiseless": noiseless["survey"], "noisy": recipe["survey"]}
 
@@ -182,14 +182,14 @@ _ = figures.saliency.signed_panels(one_map, list(by_name), side=side)
 def two_small(**changes):
     """Two small networks that differ in their seed alone."""
     first = recipe["seed"]
-    small = {**pipeline.small(), **changes}
+    small = {**pipeline.small(data), **changes}
     wanted = {one: {**small, "seed": one} for one in (first, first + 1)}
     return tuple(pipeline.networks(store, data, wanted).values())
 
 
 learnt = two_small()
 wrong_labels = saliency.shuffled_labels(data, key=random.key(seed, "labels"))
-shuffled = pipeline.network(store, wrong_labels, **pipeline.small())
+shuffled = pipeline.network(store, wrong_labels, **pipeline.small(data))
 
 # %% [markdown]
 # Now every method goes before all detectors.
@@ -408,7 +408,7 @@ noise = random.key(seed, "noise")
 noise_alone = observe(0 * kappa, with_noise, pixel=pixel, key=noise)
 
 gaussian = pipeline.gaussian(data)
-null = pipeline.network(store, data, **pipeline.small(), transform=gaussian)
+null = pipeline.network(store, data, **pipeline.small(data), transform=gaussian)
 
 # %% [markdown]
 # Each case is a network and the maps it is shown.

@@ -26,7 +26,7 @@ degradations = [
     "shuffle_pixels",
     "randomize_phases",
 ]  # what to take away, one training (or n_seeds) each; each a degradation
-noise = "first"  # shape noise before the degradation, or after it; one of "first", "last"
+noise_comes = "first"  # shape noise before the degradation, or after it; one of "first", "last"
 n_gal = 30.0  # galaxies per area in each bin [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # total intrinsic ellipticity dispersion; 0 <= sigma_e <= 2
 smoothing = 1.0  # Gaussian smoothing after noise and degradation [arcmin]; 0 <= smoothing <= 60
@@ -87,7 +87,7 @@ for redshift in sorted({0.3, 0.5, *(round(z, 2) for z in lenses)}):
 #
 # ## See what each one removes
 #
-# The order matters, and `noise` chooses it. With `first`, a survey's order: noise, then pixels averaged over
+# The order matters, and `noise_comes` chooses it. With `first`, a survey's order: noise, then pixels averaged over
 # {glue:text}`degradation-coarsen` on each side, then the degradation, then smoothing. With `last`, the universe itself is
 # degraded and the noise comes after. Below are the power spectra before smoothing, a mean over the {term}`fiducial` maps.
 
@@ -96,8 +96,10 @@ from wlbook.simulation import Survey, shape_noise_sigma
 
 side, bins = float(data.attrs["side"]), data.sizes["bin"]
 pixel = data.attrs["pixel"] * coarsen
-after = shape_noise_sigma(n_gal, pixel, sigma_e) if noise == "last" else 0.0
-survey = Survey(n_gal, sigma_e if noise == "first" else 0.0, smoothing)
+before = sigma_e if noise_comes == "first" else 0.0
+survey = Survey.of(data, n_gal, before, smoothing)
+ours = noise_comes == "last" and survey.noise == "add"  # else it is in the maps
+after = shape_noise_sigma(n_gal, pixel, sigma_e) if ours else 0.0
 
 
 def transform(spec):
@@ -121,7 +123,7 @@ from wlbook.simulation import dataset, observe
 kappa = dataset.select(data, "fiducial")["kappa"].values
 key = random.key(seed, "shown")
 look = partial(observe, pixel=data.attrs["pixel"], factor=coarsen, key=key)
-unsmoothed = Survey(survey.n_gal, survey.sigma_e, smoothing=0.0)
+unsmoothed = Survey.of(data, survey.n_gal, survey.sigma_e, 0.0)
 seen = {}
 for spec, taken in transforms.items():
     seen[spec] = np.asarray(look(kappa, unsmoothed, transform=taken))
@@ -602,14 +604,14 @@ for name, text in numbers.items():
 # %% tags=["remove-output"]
 scale = spectra["none"]
 if "randomize_phases" in spectra:
-    tolerance = 1e-4 if noise == "first" else 0.2
+    tolerance = 1e-4 if noise_comes == "first" else 0.2
     np.testing.assert_allclose(spectra["randomize_phases"], scale, rtol=tolerance)
 if "shuffle_pixels" in spectra:
     flat = spectra["shuffle_pixels"]
     assert flat.max() / flat.min() < 1.5 < scale.max() / scale.min()
 low_kept, high_kept = np.array(ell_edges[1:]) <= 1000, np.array(ell_edges[:-1]) > 1000
 for spec, kept in {"low_pass:1000": low_kept, "high_pass:1000": high_kept}.items():
-    if noise == "first" and spec in spectra:
+    if noise_comes == "first" and spec in spectra:
         np.testing.assert_allclose(spectra[spec][kept], scale[kept], rtol=1e-4)
 assert (retrained["none"].value == 1).all() and (amortised["none"].value == 1).all()
 assert all((one.value > 0).all() for cases in left.values() for one in cases.values())

@@ -68,7 +68,7 @@ from wlbook.simulation import Survey, dataset
 fiducial, test = (dataset.select(data, split) for split in ("fiducial", "test"))
 parameters, of_model = inference.by_model(test)
 side = float(data.attrs["side"])
-survey = Survey(n_gal, sigma_e, smoothing)
+survey = Survey.of(data, n_gal, sigma_e, smoothing)
 n_bins = {
     "power spectrum": ell_bins,
     "peaks": peak_bins,
@@ -88,8 +88,8 @@ bins = statistics.binning(sky, survey, n_bins, side=side, seed=seed)
 # in their {term}`seed` alone lend their scatter.
 
 # %%
-chapter_3 = pipeline.recipe()["survey"]
-seen = Survey(n_gal, sigma_e, chapter_3.smoothing)
+chapter_3 = pipeline.recipe(data)["survey"]
+seen = Survey.of(data, n_gal, sigma_e, chapter_3.smoothing)
 taught = seen if trained == "for this survey" else chapter_3
 networks = pipeline.of_chapter_3(store, data, "network", survey=taught)
 lent = pipeline.of_chapter_3(store, data, "small", survey=taught)

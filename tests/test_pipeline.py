@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from wlbook import pipeline
 from wlbook.runner import chapters
@@ -35,8 +36,9 @@ def test_results_made_together_share_inputs_unless_they_have_their_own(tmp_path)
 
 
 def test_other_recipes_differ_from_chapter_3_where_they_say_and_nowhere_else():
-    recipe, parameters = pipeline.recipe(), chapters.parameters("03_network")
-    noiseless, small = pipeline.noiseless(), pipeline.small()
+    data = xr.Dataset(attrs={"noise": "add"})
+    recipe, parameters = pipeline.recipe(data), chapters.parameters("03_network")
+    noiseless, small = pipeline.noiseless(data), pipeline.small(data)
     assert set(noiseless) == {"survey", "training"} and set(small) == {"training"}
     assert dataclasses.replace(noiseless["survey"], sigma_e=recipe["survey"].sigma_e) == recipe["survey"]
     assert noiseless["survey"].sigma_e == 0

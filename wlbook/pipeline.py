@@ -76,7 +76,7 @@ def maps(store: Store) -> xr.Dataset:
     """Chapter 1's maps [map, bin, y, x], simulated or fetched as that chapter does in this run."""
     chosen = chapters.parameters("01_data")
     if chosen["source"] != "simulate":
-        part = {name: chosen[name] for name in ("pixels", "n_maps", "axes", "labels", "source_redshift")}
+        part = {name: chosen[name] for name in ("pixels", "n_maps", "axes", "labels", "source_redshift", "noise")}
         files = map_tables.files(Path(chosen["source"]), chosen["labels"])
         for path in files:
             if not path.is_relative_to(chosen["source"]):
@@ -130,12 +130,12 @@ def coarser_maps(store: Store) -> xr.Dataset | None:
 # Chapter 3: networks
 
 
-def recipe() -> dict[str, Any]:
-    """How chapter 3 trains in this run: `architecture`, `survey`, `training`, `seed`, as `training.fit` takes them."""
+def recipe(data: xr.Dataset) -> dict[str, Any]:
+    """How chapter 3 trains on these maps: architecture, survey, training and seed, as `training.fit` takes them."""
     parameters = chapters.parameters("03_network")
     return {
         "architecture": Architecture(parameters["architecture"], {"width": parameters["width"]}),
-        "survey": Survey(**_fields(Survey, parameters)),
+        "survey": Survey.of(data, *(parameters[name] for name in ("n_gal", "sigma_e", "smoothing"))),
         "training": Training(**_fields(Training, parameters)),
         "seed": parameters["seed"],
     }
@@ -147,27 +147,27 @@ def network(store: Store, data: xr.Dataset, **changes: Any) -> Estimator:
     These are arguments of `training.fit`, such as `survey` or `seed`. It comes without its history, so that what asks
     networks of a kind is compiled once.
     """
-    return without_history(store.make(training.fit, data=data, **{**recipe(), **changes}))
+    return without_history(store.make(training.fit, data=data, **{**recipe(data), **changes}))
 
 
 def networks(store: Store, data: xr.Dataset, wanted: Mapping[Name, Mapping[str, Any]]) -> dict[Name, Estimator]:
     """Several networks by name, each with its own changes to chapter 3's recipe, as in `network`."""
-    return together(store, training.fit, wanted, then=without_history, data=data, **recipe())
+    return together(store, training.fit, wanted, then=without_history, data=data, **recipe(data))
 
 
-def noiseless() -> dict[str, Any]:
+def noiseless(data: xr.Dataset) -> dict[str, Any]:
     """What chapter 3 changes of its recipe in this run for networks on noiseless maps: `survey` and `training`."""
-    common, steps = recipe(), chapters.parameters("03_network")["noiseless_steps"]
+    common, steps = recipe(data), chapters.parameters("03_network")["noiseless_steps"]
     return {
         "survey": dataclasses.replace(common["survey"], sigma_e=0.0),
         "training": dataclasses.replace(common["training"], steps=steps),
     }
 
 
-def small() -> dict[str, Any]:
+def small(data: xr.Dataset) -> dict[str, Any]:
     """What chapter 3 changes of its recipe in this run for its small networks: `training`, on pixels twice as wide."""
     steps = chapters.parameters("03_network")["small_steps"]
-    return {"training": dataclasses.replace(recipe()["training"], steps=steps, coarsen=2)}
+    return {"training": dataclasses.replace(recipe(data)["training"], steps=steps, coarsen=2)}
 
 
 def gaussian(data: xr.Dataset) -> Callable[..., Any]:
@@ -198,14 +198,14 @@ def of_chapter_3(
     several = ["network", *(f"network {n}" for n in range(2, chapters.parameters("03_network")["n_seeds"] + 1))]
     names, changes = {
         "network": (several, {}),
-        "small": (["small 0", "small 1"], small()),
-        "null network": (["null network"], {**small(), "transform": gaussian(data)}),
-        "noiseless": (several, noiseless()),
+        "small": (["small 0", "small 1"], small(data)),
+        "null network": (["null network"], {**small(data), "transform": gaussian(data)}),
+        "noiseless": (several, noiseless(data)),
     }[kind]
-    common = recipe()
+    common = recipe(data)
     changes = {"survey": survey or common["survey"], **changes}
     wanted = {name: {**changes, "seed": common["seed"] + number} for number, name in enumerate(names)}
-    return together(store, training.fit, wanted, data=data, **recipe())
+    return together(store, training.fit, wanted, data=data, **common)
 
 
 def measured(

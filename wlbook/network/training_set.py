@@ -51,6 +51,7 @@ def prepare(data: xr.Dataset, survey: Survey, training: Training, mask: Mask | N
     check_targets(targets)
     mean, scale = targets.mean(axis=0), targets.std(axis=0)
     scales = jnp.asarray(mean, jnp.float32), jnp.asarray(scale, jnp.float32)
+    mask = survey.mask(data.sizes["x"], mask)
     if mask is not None:
         mask = np.asarray(coarsen(np.asarray(mask, np.float32), factor)) == 1
     look = functools.partial(look_at, survey=survey, pixel=float(data.attrs["pixel"]) * factor, mask=mask)

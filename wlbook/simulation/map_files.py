@@ -15,6 +15,7 @@ from wlbook.common.progress import progress
 from wlbook.simulation import images, map_tables
 from wlbook.simulation.dataset import SPLITS, labelled
 from wlbook.simulation.map_tables import TABLE, Row
+from wlbook.simulation.survey import NOISE
 
 _SAMPLE = 9  # maps that are looked at first: most of them say what size the others must have
 
@@ -48,6 +49,7 @@ def read_maps(
     labels: str = "",
     side: float | None = None,
     source_redshift: float | list[float] = 1.0,
+    noise: str = "add",
     bad: str = "refuse",
     content: str = "",
 ) -> xr.Dataset:
@@ -72,6 +74,7 @@ def read_maps(
         n_maps: of each model and split at most.
         axes, labels: of arrays, as in `map_tables.rows`.
         side, source_redshift: of the maps [deg] and of each bin's sources, where neither a table nor a file says it.
+        noise: "add" to maps without it at every look, or "in the maps" already.
         bad: what to do about a map that cannot be used: "refuse", or "skip" it with a warning that names it.
         content: hash of all the files; only there so that a stored result notices when they change.
 
@@ -84,6 +87,7 @@ def read_maps(
     """
     del content
     checks.one_of("bad_files", bad, ("refuse", "skip"))
+    checks.one_of("noise", noise, NOISE)
     folder = Path(source)
     if not folder.exists() and "[" not in folder.name:
         raise ValueError(f'source = {folder}: must be "simulate", a folder or a file, and there is no such')
@@ -109,7 +113,7 @@ def read_maps(
     for split in SPLITS:
         if not any(row.split == split for row, *_ in found):
             raise ValueError(f"source = {folder}: holds no usable map of split {split!r}; {TABLE} can name them")
-    return _dataset(folder, _as_many(found), source_redshift)
+    return _dataset(folder, _as_many(found), source_redshift).assign_attrs(noise=noise)
 
 
 def _as_many(found: list[tuple[Row, int, _Image]]) -> list[tuple[Row, int, _Image]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jaxtyping import Array, Bool, Float, Key
 
 from wlbook.common import arrays, checks
@@ -15,13 +16,36 @@ PerBin = float | int | Sequence[float | int]  # one number for all bins, or one 
 Mask = Bool[Array | np.ndarray, "rows columns"]  # True where the sky was observed; one for all maps and bins
 
 
+NOISE = ("add", "in the maps")  # whose noise: ours, drawn anew each time, or what other people's maps come with
+
+
+@dataclasses.dataclass(frozen=True)
+class Footprint:
+    """What of every map is observed, as a value that can be compared and hashed; `of` makes it of a mask."""
+
+    pixels: int  # per side of the maps
+    rows: str  # the mask's bits, row by row, as hexadecimal digits
+
+    @classmethod
+    def of(cls, mask: Mask) -> "Footprint":
+        """The footprint of a square mask [y, x], True where the sky was observed."""
+        return cls(len(mask), np.packbits(np.asarray(mask, bool)).tobytes().hex())
+
+    def at(self, pixels: int) -> Bool[np.ndarray, "y x"]:
+        """The mask on pixels as large or coarser: one is observed where all of it is."""
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.rows), np.uint8), count=self.pixels**2)
+        return np.asarray(coarsen(bits.reshape(self.pixels, -1).astype(np.float32), self.pixels // pixels)) == 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """The galaxies whose shapes are measured, and how their map is smoothed."""
+    """The galaxies whose shapes are measured, how their map is smoothed, and what of it is observed."""
 
     n_gal: PerBin = 30.0  # source density of each bin [arcmin^-2], > 0
     sigma_e: float | int = 0.4  # total intrinsic ellipticity dispersion, both components [1], >= 0; 0 is without noise
     smoothing: PerBin = 1.0  # standard deviation of the Gaussian smoothing [arcmin], >= 0
+    noise: str = "add"  # one of `NOISE`; of maps that come with it, n_gal and sigma_e only tell how much there is
+    footprint: Footprint | None = None  # of all maps; None where everything is observed
 
     def __post_init__(self) -> None:
         for one in _listed(self.n_gal):
@@ -29,9 +53,34 @@ class Survey:
         checks.at_least("sigma_e", self.sigma_e, 0)
         for one in _listed(self.smoothing):
             checks.at_least("smoothing", one, 0, "arcmin")
-        for name, values in vars(self).items():  # hashable, and the same for the store however it was written
+        checks.one_of("noise", self.noise, NOISE)
+        for name in ("n_gal", "sigma_e", "smoothing"):  # hashable, and the same for the store however it was written
+            values = getattr(self, name)
             plain = float(values) if isinstance(values, int | float) else tuple(map(float, values))
             object.__setattr__(self, name, plain)
+
+    @classmethod
+    def of(cls, data: xr.Dataset, n_gal: PerBin, sigma_e: float, smoothing: PerBin) -> "Survey":
+        """The survey that these maps are seen with: their own noise, if they have it, and what all of them observe.
+
+        Maps with masks of their own are seen through what they have in common, which must be half of each or more.
+        """
+        whole = None
+        if "observed" in data:
+            observed = data["observed"].to_numpy()
+            common = observed.all(axis=(0, 1))
+            if common.sum() < 0.5 * observed.sum(axis=(2, 3)).max():
+                shared = f"{common.mean():.0%} of the pixels in common"
+                raise ValueError(f"masks: these maps have {shared}; must be half of what each observes, or more")
+            whole = None if common.all() else Footprint.of(common)
+        return cls(n_gal, sigma_e, smoothing, data.attrs.get("noise", "add"), whole)
+
+    def mask(self, pixels: int, more: Mask | None = None) -> Mask | None:
+        """What is observed of maps with so many pixels a side, by this survey and by another mask of theirs."""
+        if self.footprint is None:
+            return more
+        own = self.footprint.at(pixels)
+        return own if more is None else own & more  # pyright: ignore[reportOperatorIssue]
 
 
 def shape_noise_sigma(n_gal: float, pixel: float, sigma_e: float = 0.4) -> float:
@@ -109,12 +158,15 @@ def observe(
     Args:
         pixel, factor: side of the pixels of the noiseless `kappa` [arcmin], > 0; how many to average along each side.
         transform: a degradation, called as `transform(kappa, key=key)`; it may make pixels coarser too.
-        mask: on the pixels of `kappa`; a coarse pixel is observed where all of it is, and 0 in the result elsewhere.
+        mask: beside the survey's own, on the pixels of `kappa`; a coarse pixel is observed where all of it is, and 0 in
+            the result elsewhere.
         key: of the noise, and of the degradation if it draws numbers.
     """
     kappa = arrays.real("kappa", kappa)
     kappa = jnp.asarray(kappa, None if jnp.issubdtype(kappa.dtype, jnp.floating) else jnp.float32)
-    image = add_shape_noise(kappa, n_gal=survey.n_gal, pixel=pixel, sigma_e=survey.sigma_e, key=key)
+    image, mask = kappa, survey.mask(kappa.shape[-1], mask)
+    if survey.noise == "add":
+        image = add_shape_noise(kappa, n_gal=survey.n_gal, pixel=pixel, sigma_e=survey.sigma_e, key=key)
     if mask is not None:
         image = jnp.where(_fitting(mask, image), image, 0)
     image = jnp.asarray(coarsen(image, factor))

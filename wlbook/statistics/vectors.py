@@ -81,7 +81,7 @@ def binning(
             raise ValueError(f"numbers: {name!r} is not measured in bins; must be among {list(_FEWEST)}")
         checks.at_least(f"numbers[{name!r}]", number, _FEWEST[name])
     checked_count("scales", scales, 1)
-    maps, usable = checked_maps(kappa, mask)
+    maps, usable = checked_maps(kappa, survey.mask(np.shape(kappa)[-1], mask))
     maps, pixels = over_maps(_as_is, maps, mask=usable), maps.shape[-1]
     look = partial(observe, survey=survey, pixel=60 * side / pixels, mask=usable)
     observed = jax.jit(look)(maps, key=random.key(seed, "binning"))
@@ -142,7 +142,7 @@ def measure(
     in_bins = set(_FEWEST) - {"power spectrum"}
     if missing := sorted(in_bins & set(names) - set(bins.edges)):
         raise ValueError(f"bins.edges = {sorted(bins.edges)}: {missing} is missing")
-    maps, usable = checked_maps(kappa, mask)
+    maps, usable = checked_maps(kappa, survey.mask(np.shape(kappa)[-1], mask))
     look = {"pixel": 60 * float(side) / maps.shape[-1], "survey": survey, "transform": transform}
     names_of_maps = random.of_maps(len(maps))
 
