@@ -30,15 +30,18 @@ minkowski_bins = 5  # thresholds of each Minkowski functional; 2 <= minkowski_bi
 starlet_bins = 6  # heights in each scale of the starlets; 3 <= starlet_bins <= 40
 bispectrum_bins = 4  # lengths of a side of the bispectrum's triangles; 1 <= bispectrum_bins <= 10
 scales = 3  # scales of starlets and scattering, each twice the one before; 2 <= scales <= 5
+extra = ""  # statistics of your own; a file, or ""
 seed = 2  # of the noise; 0 <= seed
 
 # %% tags=["hide-input"]
 import numpy as np
 
 from wlbook import figures
+from wlbook.common import extras
 from wlbook.runner.store import Store
 
 figures.use_style()
+extras.load(extra)
 store = Store()
 
 # %% [markdown]
@@ -164,7 +167,7 @@ from functools import partial
 
 from wlbook import inference
 
-names = list(statistics.NAMES)
+names = [*statistics.NAMES, *extras.of("statistic")]
 measure = partial(store.make, statistics.measure, names=names, **field)
 vectors = measure(kappa=test["kappa"].values, survey=survey, bins=bins)
 

@@ -18,7 +18,7 @@
 # **The cost.** {glue:text}`network-cost`.
 
 # %% tags=["parameters"]
-architecture = "Compact"  # which network; one of "Compact", "Ribli18", "DeepLSS"
+architecture = "Compact"  # which network; one of "Compact", "Ribli18", "DeepLSS", or a network of `extra`
 width = 16  # channels of the first layer; 1 <= width <= 256
 loss = "squared"  # what training makes small; one of "squared", "absolute", "likelihood"
 optimiser = "cosine"  # how the weights move; one of "cosine", "ribli18", "deeplss"
@@ -32,13 +32,16 @@ small_steps = 250  # training steps of the small networks that settings are comp
 n_gal = 30.0  # source galaxies for each arcmin² and bin [arcmin^-2]; 0 < n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, 0 for noiseless maps; 0 <= sigma_e <= 2
 smoothing = 1.0  # Gaussian smoothing after the noise [arcmin]; 0 <= smoothing <= 60
+extra = ""  # networks of your own; a file, or ""
 seed = 1  # of the weights, the order of the maps and the noise; 0 <= seed
 
 # %% tags=["hide-input"]
 from wlbook import figures, pipeline
+from wlbook.common import extras
 from wlbook.runner.store import Store
 
 figures.use_style()
+extras.load(extra)
 store = Store()
 data = pipeline.maps(store)
 side, pixel, pixels = data.attrs["side"], data.attrs["pixel"], data.sizes["x"]

@@ -44,15 +44,18 @@ learning_rate = 0.01  # peak learning rate; 0 < learning_rate < 1
 n_seeds = 1  # networks for each degradation; the reference gets one more; 1 <= n_seeds
 n_fields = 9.0  # maps observed together; 1 <= n_fields
 n_draws = 8  # bootstrap draws; 2 <= n_draws
+extra = ""  # degradations of your own; a file, or ""
 seed = 5  # of noise, weights and draws; 0 <= seed
 
 # %% tags=["hide-input"]
 from myst_nb import glue
 
+from wlbook.common import extras
 from wlbook.figures.style import use_style
 from wlbook.runner.store import Store
 
 use_style()
+extras.load(extra)
 store = Store()
 
 # %% [markdown]

@@ -33,19 +33,23 @@ minkowski_bins = 5  # thresholds of each Minkowski functional; 2 <= minkowski_bi
 calibration = 0.02  # how well the size of shears is known, one standard deviation; 0 < calibration <= 0.5
 repeats = 6  # bootstrap draws; 2 <= repeats <= 1000
 null_maps = 64  # Gaussian maps of each model; 48 <= null_maps <= 4096
+extra = ""  # statistics of your own; a file, or ""
 seed = 6  # of the noise and the draws; 0 <= seed
 
 # %% tags=["hide-input"]
 from myst_nb import glue
 
 from wlbook import inference, pipeline, statistics
+from wlbook.common import extras
 from wlbook.figures.style import use_style
 from wlbook.runner.store import Store
 
 use_style()
 store = Store()
-if len({*combine} & {*statistics.NAMES}) != len(combine) or not combine:
-    allowed = f"must be one or more of {list(statistics.NAMES)}, each once"
+extras.load(extra)
+known = [*statistics.NAMES, *extras.of("statistic")]
+if len({*combine} & {*known}) != len(combine) or not combine:
+    allowed = f"must be one or more of {known}, each once"
     raise ValueError(f"combine = {combine}: {allowed}")
 data = pipeline.maps(store)
 

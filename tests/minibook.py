@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-AROUND = ["__init__.py", "cli.py", "common/__init__.py", "common/degradation_names.py", "common/progress.py", "runner"]
+COMMON = [f"common/{name}.py" for name in ("__init__", "degradation_names", "extras", "progress")]
+AROUND = ["__init__.py", "cli.py", *COMMON, "runner"]
 
 HEADER = """# ---
 # jupyter:

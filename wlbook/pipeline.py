@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Num
 
-from wlbook.common import checks
+from wlbook.common import checks, extras
 from wlbook.common.progress import progress
 from wlbook.common.threads import two_at_a_time
 from wlbook.degradation import grammar
@@ -133,6 +133,7 @@ def coarser_maps(store: Store) -> xr.Dataset | None:
 def recipe(data: xr.Dataset) -> dict[str, Any]:
     """How chapter 3 trains on these maps: architecture, survey, training and seed, as `training.fit` takes them."""
     parameters = chapters.parameters("03_network")
+    extras.load(parameters["extra"])
     return {
         "architecture": Architecture(parameters["architecture"], {"width": parameters["width"]}),
         "survey": Survey.of(data, *(parameters[name] for name in ("n_gal", "sigma_e", "smoothing"))),

@@ -64,7 +64,7 @@ def test_maps_with_masks_of_their_own_are_seen_through_what_they_share():
     assert survey.footprint == Footprint.of(one & other)
     other[:, :40] = False
     one[:, 40:] = False
-    with pytest.raises(ValueError, match="^masks: these maps have 0% of the pixels in common; must be half"):
+    with pytest.raises(ValueError, match=r"^masks: these maps have 0% of the pixels in common; must be half"):
         Survey.of(maps(np.stack([one, other])[:, None]), 30.0, 0.4, 1.0)
     assert Survey.of(maps(np.ones((64, 64), bool)), 30.0, 0.4, 1.0) == Survey(30.0, 0.4, 1.0)
 
@@ -76,7 +76,5 @@ def test_nothing_is_added_to_maps_that_come_with_noise():
     assert noisy.sigma_e == 0.4, "how much there is in them"
     added = Survey.of(maps(), 30.0, 0.4, 0.0)
     assert np.std(np.asarray(observe(kappa, added, pixel=1.0, key=random.key(1))) - kappa) > 0.03
-    with pytest.raises(
-        ValueError, match="^noise = 'there': must be 'add' or 'in the maps'|^noise = 'there': must be one"
-    ):
+    with pytest.raises(ValueError, match=r"^noise = 'there': must be"):
         Survey(noise="there")

@@ -6,7 +6,10 @@ makes functions of what is read here.
 
 import math
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from wlbook.common import extras
 
 _LENGTH = re.compile(r"(?P<length>[^@]*)Mpc/h(?:@(?P<redshifts>.*))?")
 
@@ -68,15 +71,17 @@ _LIMITS = {
 }
 
 
-def read(spec: str) -> tuple[Step, ...]:
-    """The steps of a specification.
+def read(spec: str, own: Mapping[str, int] | None = None) -> tuple[Step, ...]:
+    """The steps of a specification; `own` are a reader's degradations, and how many numbers each takes.
 
     Grammar: STEP or STEP+STEP+..., STEP = NAME[:NUMBER...][:OPTION], or "none". An ELL is a multipole, a wavelength on
     the sky ("20arcmin"), or a comoving one ("10Mpc/h@0.5" at one redshift, "10Mpc/h@0.2,0.3" at one a bin, "10Mpc/h"
     at each bin's lenses). LOW and HIGH are standard deviations of each map, or kappa itself ("-0.02kappa").
     """
     parts = [part.replace(" ", "") for part in spec.split("+")]
-    return () if parts == ["none"] else tuple(_step(part, spec) for part in parts)
+    if own is None:
+        own = {name: extras.numbers(made) for name, made in extras.of("degradation", NAMES).items()}
+    return () if parts == ["none"] else tuple(_step(part, spec, own) for part in parts)
 
 
 def bad(spec: str, why: str) -> ValueError:
@@ -84,11 +89,11 @@ def bad(spec: str, why: str) -> ValueError:
     return ValueError(f"degradation = {spec!r}: {why}; write {GRAMMAR}")
 
 
-def _step(part: str, spec: str) -> Step:
+def _step(part: str, spec: str, own: Mapping[str, int]) -> Step:
     name, *words = part.split(":")
-    if name not in NAMES:
+    if name not in NAMES and name not in own:
         raise bad(spec, f"{name!r} is no degradation")
-    numbers, kind, options = NAMES[name]
+    numbers, kind, options = NAMES[name] if name in NAMES else Name(("LOW",) * own[name])
     option = ""
     if len(words) == len(numbers) + 1 and options:
         option = words.pop()
@@ -97,7 +102,7 @@ def _step(part: str, spec: str) -> Step:
     if len(words) != len(numbers):
         raise bad(spec, f"{name} takes {len(numbers)} numbers, found {len(words)}")
     amounts = tuple(_amount(word, kind, spec) for word, kind in zip(words, numbers, strict=True))
-    if numbers in (("ELL", "ELL"), ("LOW", "HIGH")):
+    if name in NAMES and numbers in (("ELL", "ELL"), ("LOW", "HIGH")):
         _check_range(name, amounts, spec)
     return Step(name, amounts, option)
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from wlbook.common import degradation_names
+from wlbook.common import degradation_names, extras
 from wlbook.common.degradation_names import Amount, Step
 from wlbook.degradation.arguments import AnyMaps, Degradation, Maps, Real, check_positive
 from wlbook.degradation.bins import add_noise, coarsen, mask_holes, single_bin, sum_bins
@@ -53,7 +53,7 @@ assert _BY_NAME.keys() == degradation_names.NAMES.keys()
 
 def _function(step: Step, spec: str, side: Real, redshifts: Sequence[Real]) -> Degradation:
     """One step of a specification as a function of (kappa, *, key)."""
-    function = _BY_NAME[step.name]
+    function = {**_BY_NAME, **extras.of("degradation", _BY_NAME)}[step.name]
     needs = inspect.signature(function).parameters
     keywords: dict[str, Any] = {"side": side} if "side" in needs else {}
     if step.option:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from wlbook.common import checks
+from wlbook.common import checks, extras
 from wlbook.network import layers as nn
 
 
@@ -226,6 +226,11 @@ def _block(channels: int, kernel: int, keys: Iterator[Array]) -> nn.Residual:
 NETWORKS = {"Compact": Compact, "Ribli18": Ribli18, "DeepLSS": DeepLSS}
 
 
+def known() -> dict[str, Any]:
+    """All networks by name, a reader's own among them."""
+    return {**NETWORKS, **extras.of("network", NETWORKS)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Architecture:
     """A network by name, as profiles and saved weights name it, before it knows its maps.
@@ -237,15 +242,15 @@ class Architecture:
     settings: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checks.one_of("architecture", self.name, NETWORKS)
+        checks.one_of("architecture", self.name, known())
         given = {name: value for name, value in self.settings.items() if value is not None}
-        if unknown := set(given) - set(NETWORKS[self.name].__dataclass_fields__):
+        if unknown := set(given) - set(known()[self.name].__dataclass_fields__):
             raise ValueError(f"{', '.join(sorted(unknown))}: not an argument of {self.name}")
         object.__setattr__(self, "settings", given)
 
     def build(self, *, bins: int, outputs: int, pixels: int | None = None, key: Key[Array, ""]) -> Network:
         """A fresh network for maps of so many bins and pixels a side, which some networks leave unread."""
-        kind, shape = NETWORKS[self.name], {"bins": bins, "outputs": outputs}
+        kind, shape = known()[self.name], {"bins": bins, "outputs": outputs}
         if "pixels" in kind.__dataclass_fields__:
             shape |= {"pixels": pixels}
         return kind(key=key, **shape, **self.settings)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wlbook.common import extras
 from wlbook.runner.fingerprint import fingerprint
 from wlbook.runner.formats import is_jax_array, is_labelled, plain, short
 
@@ -39,6 +40,8 @@ def describe(function: Callable[..., Any], inputs: Mapping[str, Any], origin: Or
         if came_from := origin(value):
             upstream.add(came_from[0])
             return {"$artefact": came_from[0], "part": came_from[1]}
+        if isinstance(value, str) and (files := extras.digests(value)):
+            return {"$extra": value, "files": files}
         if value is None or isinstance(value, bool | int | str):
             return value
         if isinstance(value, float):

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ConfigDict, ValidationError, create_model
 
-from wlbook.common import degradation_names
+from wlbook.common import degradation_names, extras
 from wlbook.runner.environment import repository, run, tell_runner
 from wlbook.runner.parameters import DEGRADATIONS, Parameter, parameters_cell, parse_parameters, unknown
 
@@ -28,7 +28,9 @@ class Chapter:
         for name in values:
             if name not in self.parameters:
                 raise ValueError(unknown(f"parameter of {self.name}", name, self.parameters))
-        fields: dict[str, Any] = {name: parameter.field() for name, parameter in self.parameters.items()}
+        own = extras.named_in(values["extra"]) if values.get("extra") else {}
+        networks = [name for name, (kind, _) in own.items() if kind == "network"]
+        fields: dict[str, Any] = {name: parameter.field(networks) for name, parameter in self.parameters.items()}
         config = ConfigDict(strict=True, allow_inf_nan=False, protected_namespaces=())
         model = create_model("Parameters", __config__=config, **fields)
         given = {name: parameter.default for name, parameter in self.parameters.items()} | dict(values)
@@ -40,7 +42,7 @@ class Chapter:
         for name, parameter in self.parameters.items():
             for spec in given[name] if parameter.allowed == DEGRADATIONS else ():
                 try:
-                    degradation_names.read(spec)
+                    degradation_names.read(spec, {name: n for name, (kind, n) in own.items() if kind == "degradation"})
                 except ValueError as error:
                     raise ValueError(f"{self.name}.{name}: {error}") from None
         return {name: getattr(checked, name) for name in self.parameters}

@@ -19,6 +19,7 @@ _RANGE = re.compile(
 _FILE = re.compile(r'a (?:file|folder|file or folder)(?:, or (?:one of )?(?P<words>".*))?')
 _PART = re.compile(r"(?P<path>.+?)(?P<rest>(?:\[[^\[\]]*\])*(?:: .*)?)")  # "2pt.fits[nz]", "labels.npy: s_8"
 DEGRADATIONS = "each a degradation"  # a list of texts that follow `wlbook.common.degradation_names`
+NETWORK = ", or a network of `extra`"
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
 
@@ -83,14 +84,15 @@ class Parameter:
         except (SyntaxError, ValueError):
             return {"true": True, "false": False}.get(text, text)
 
-    def field(self) -> tuple[Any, Any]:
-        """This parameter as a field of a pydantic model."""
+    def field(self, networks: Iterable[str] = ()) -> tuple[Any, Any]:
+        """This parameter as a field of a pydantic model; `networks` are a reader's own."""
         kind: Any = type(self.default)
         if kind not in _KINDS:
             raise ValueError(f"{self.name} = {self.default!r}: must be True, False, a number, text or a list")
         if self.allowed.startswith("one of "):
             try:
-                choices = ast.literal_eval(f"({self.allowed.removeprefix('one of ')},)")
+                words = self.allowed.removeprefix("one of ").removesuffix(NETWORK)
+                choices = ast.literal_eval(f"({words},)") + (tuple(networks) if self.allowed.endswith(NETWORK) else ())
             except (SyntaxError, ValueError):
                 raise ValueError(f'{self.name}: "{self.allowed}" must read: one of "a", "b"') from None
             return Literal[choices], Field()  # pyright: ignore[reportInvalidTypeForm]

@@ -43,7 +43,7 @@ def plan(profile: str, changes: Iterable[str], *, chapter: str | None = None, na
     if chapter is not None:
         read(chapter)
     asked = overrides(changes, chapter=chapter)
-    values = located(resolve(profile, asked), asked, profile)
+    values = resolve(profile, asked)
     if name is not None and not re.fullmatch(r"[\w+.,=-]+", name):
         raise ValueError(f"--name {name}: must be letters, digits, and + - _ . , =")
     return Run(name or run_name(profile, changes, chapter), profile, values, changes)
@@ -102,38 +102,17 @@ def overrides(given: Iterable[str], *, chapter: str | None = None) -> dict[str, 
     return found
 
 
-def located(
-    values: Mapping[str, Mapping[str, Any]], changes: Mapping[str, Mapping[str, Any]], profile_name: str
-) -> dict[str, dict[str, Any]]:
-    """Values in force whose files are named by absolute paths; a file that is not there is told before any work.
-
-    A relative path on the command line begins where the reader stands, one in a profile at the profile's folder.
-
-    Args:
-        values: in force, from `resolve`.
-        changes: those of them that the command line gave.
-        profile_name: where the others come from.
-    """
-    found = {}
-    for chapter, given in values.items():
-        known, own = read(chapter).parameters, changes.get(chapter, {})
-        try:
-            found[chapter] = {
-                name: known[name].located(item, Path.cwd() if name in own else _file(profile_name).parent)
-                for name, item in given.items()
-            }
-        except ValueError as error:
-            raise ValueError(f"{chapter}.{error}") from None
-    return found
-
-
 def _parameters(book: Mapping[str, Chapter]) -> list[str]:
     return sorted({parameter for page in book.values() for parameter in page.parameters})
 
 
 def resolve(profile_name: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The values in force of every parameter of every chapter: defaults, then the profile, then `changes`."""
-    settings = profile(profile_name)
+    """The values in force of every parameter of every chapter: defaults, then the profile, then `changes`.
+
+    Files are named by absolute paths: a relative path begins where the reader stands, one in a profile at the profile's
+    folder. One that is not there is told before any work.
+    """
+    settings, folder = profile(profile_name), _file(profile_name).parent
     book = {name: read(name) for name in names()}
     for section in settings:
         if section not in book and section != "shared":
@@ -145,8 +124,17 @@ def resolve(profile_name: str, changes: Mapping[str, Mapping[str, Any]]) -> dict
     for name, page in book.items():
         shared = {key: item for key, item in settings.get("shared", {}).items() if key in page.parameters}
         try:
-            base = page.check({**shared, **settings.get(name, {})})
+            base = page.check(_located(page, {**shared, **settings.get(name, {})}, folder))
         except ValueError as error:
             raise ValueError(f"profile {profile_name}: {error}") from None
-        found[name] = page.check({**base, **changes.get(name, {})})
+        found[name] = page.check({**base, **_located(page, changes.get(name, {}), Path.cwd())})
     return found
+
+
+def _located(page: Chapter, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Values whose relative paths begin at a folder, made absolute."""
+    known = page.parameters
+    try:
+        return {name: known[name].located(item, folder) if name in known else item for name, item in values.items()}
+    except ValueError as error:
+        raise ValueError(f"{page.name}.{error}") from None

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-from wlbook.common import checks, random
+from wlbook.common import checks, extras, random
 from wlbook.common.progress import progress
 from wlbook.simulation.survey import Survey, coarsen, observe
 from wlbook.statistics.arguments import Mask, Real, checked_count, checked_maps
@@ -136,8 +136,9 @@ def measure(
     Maps are noiseless and square, of a side [deg] > 0; names are of `NAMES`; transform and mask as in `survey.observe`;
     `batch` >= 1 maps are in memory at a time.
     """
-    fit = not isinstance(names, str) and names and set(names) <= set(NAMES) and len(set(names)) == len(names)
-    checks.require(fit, "names", names, f"one or more of {list(NAMES)}, each once")
+    known = (*NAMES, *extras.of("statistic", NAMES))
+    fit = not isinstance(names, str) and names and set(names) <= set(known) and len(set(names)) == len(names)
+    checks.require(fit, "names", names, f"one or more of {list(known)}, each once")
     checked_count("batch", batch, 1)
     in_bins = set(_FEWEST) - {"power spectrum"}
     if missing := sorted(in_bins & set(names) - set(bins.edges)):
@@ -179,6 +180,8 @@ def ready(bins: Bins, *, side: Real, mask: Mask = None) -> dict[str, Statistic]:
         "moments": partial(moments, **shared),
         "scattering": partial(scattering_transform, scales=bins.scales, **shared),
     }
+    for name, statistic in extras.of("statistic", NAMES).items():
+        found[name] = partial(statistic, **extras.asked(statistic, {"side": side, "mask": mask}))
     if bins.ell_edges:
         found["power spectrum"] = partial(power_spectrum, side=side, ell_edges=list(bins.ell_edges), **shared)
     in_bins: dict[str, tuple[Callable[..., Array], dict[str, Any]]] = {
