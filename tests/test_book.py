@@ -3,13 +3,16 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import foreign
 import minibook
 import numpy as np
 import pytest
 import stage_table
+import yaml
 
 from wlbook.runner import chapters
 from wlbook.simulation import cosmology
@@ -85,3 +88,31 @@ def test_maps_written_by_lenstools_go_through_the_first_three_chapters(book, tmp
     for chapter in ("01_data", "02_statistics", "03_network"):
         printed = minibook.wlbook(book, "run", chapter, *asked)
         assert re.search(rf"{chapter} +executed", printed) and "simulating" not in printed, printed
+
+
+def run(book: Path, profile: str, names: list[str]) -> str:
+    """Run chapters under a profile without drawing them, and what was printed."""
+    code = f"""
+from wlbook.runner import build, runs
+build.execute(runs.plan({profile!r}, []), {names}, print)
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=book, env=minibook.environment(book), capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout + process.stderr
+
+
+@pytest.mark.slow
+def test_every_chapter_runs_on_other_peoples_maps(book, tmp_path):
+    """Wide maps of three bins with noise, a mask with NaN behind it, an unreadable file, unequal numbers, own truth."""
+    folder = foreign.fits_folder(
+        tmp_path / "maps", n_maps=96, bins=3, side=7.0, noise=0.005, masked=True, bad=True, unequal=True
+    )
+    values = yaml.safe_load((minibook.REPOSITORY / "tests" / "profiles" / "tiny.yml").read_text())
+    values["01_data"] = {"source": str(folder), "n_maps": 96, "pixels": 32, "bad_files": "skip", "noise": "in the maps"}
+    values["06_constraints"] |= {"combine": ["peaks"], "peak_bins": 4}
+    (book / "profiles" / "foreign.yml").write_text(yaml.safe_dump(values))
+    printed = run(book, "foreign", [name for name in chapters.names() if chapters.read(name).parameters])
+    assert len(re.findall(r"(\w+) +executed", printed)) == 6 and "simulating" not in printed, printed
+    assert "skipped" in printed and "test1_2.fits" in printed

@@ -353,3 +353,27 @@ def test_shares_refuse_what_has_none():
     ]:
         with pytest.raises(ValueError, match=message):
             saliency.attribution_share(bad, one, edges)
+
+
+RECTIFIERS = [
+    lambda x: jnp.maximum(x, 0),
+    lambda x: jnp.maximum(0.0, x),
+    lambda x: jnp.where(x > 0, x, 0.0),
+    lambda x: x * (x >= 0),
+    lambda x: jnp.clip(x, 0),
+    lambda x: jax.nn.relu(x),
+    jax.nn.relu6,
+    jax.nn.leaky_relu,
+]
+
+
+@pytest.mark.parametrize("method", [saliency.guided_backprop, saliency.deconvnet])
+@pytest.mark.parametrize("number", range(len(RECTIFIERS)))
+def test_a_relu_written_otherwise_is_refused_and_not_passed_by(method, number):
+    key = jax.random.key(1)
+    parts = [eqx.nn.Lambda(jnp.ravel), eqx.nn.Linear(16, 3, key=key), eqx.nn.Lambda(jax.nn.relu)]
+    last = [eqx.nn.Linear(3, 3, key=key), eqx.nn.Lambda(jax.nn.softplus), eqx.nn.Linear(3, 2, key=key)]
+    kappa = jnp.ones((1, 4, 4))
+    assert method(eqx.nn.Sequential([*parts, *last]), kappa, 0).shape == (1, 4, 4)
+    with pytest.raises(ValueError, match=r"^model = Sequential: holds a ReLU that cannot be replaced"):
+        method(eqx.nn.Sequential([*parts, eqx.nn.Lambda(RECTIFIERS[number]), *last]), kappa, 0)

@@ -35,8 +35,9 @@ def moments(kappa: Maps, *, boundary: str = "periodic", mask: Mask = None) -> Fl
     With d = kappa less its mean, g^2 = |grad kappa|^2 and L = laplacian kappa, central differences in pixels, means
     over pixels: sigma_0^2 = <d^2>, sigma_1^2 = <g^2>; S_0 = <d^3>, S_1 = <d^2 L>, S_2 = <g^2 L>; and the connected
     K_0 = <d^4> - 3 sigma_0^4, K_1 = <d^3 L> + 3 sigma_0^2 sigma_1^2, K_2 = <d g^2 L> + sigma_1^4,
-    K_3 = <g^4> - 2 sigma_1^4. All S and K vanish in a Gaussian field (Petri et al. 2013, arXiv:1309.4460; LensTools
-    returns sigma_0 and sigma_1). Boundary and mask as in `minkowski_functionals`.
+    K_3 = <g^4> - 2 sigma_1^4. All S and K vanish in a Gaussian field (Petri et al. 2013, arXiv:1309.4460). LensTools
+    returns sigma_0 and sigma_1; its S and K are about zero and not the mean: they agree for maps of mean zero only.
+    Boundary and mask as in `minkowski_functionals`.
     """
     maps, observed = checked_maps(kappa, mask, boundary=boundary, margin=2)
     return over_maps(_moments, maps, usable(observed, STENCIL, 2, boundary), mask=observed, boundary=boundary)
