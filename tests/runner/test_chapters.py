@@ -141,6 +141,13 @@ def test_values_come_from_chapter_then_shared_then_profile_then_command_line(roo
     assert runs.resolve("mine", {})["01_data"]["seed"] == 8
 
 
+@pytest.mark.parametrize("text", ["010", "1:30", "0x10"])
+def test_a_profile_has_decimal_numbers_only(root, text):
+    (root / "profiles" / "mine.yml").write_text(f"shared: {{seed: {text}}}\n")
+    with pytest.raises(ValueError, match=f"seed = '{text}': must be a whole number"):
+        runs.resolve("mine", {})
+
+
 def test_setting_without_a_chapter_is_for_the_one_that_runs(root):
     assert runs.overrides(["n_gal=10"], chapter="02_network") == {"02_network": {"n_gal": 10}}
     assert runs.overrides(["01_data.seed=3", "n_gal=10"], chapter="02_network")["01_data"] == {"seed": 3}

@@ -14,6 +14,17 @@ from wlbook.runner.environment import repository
 from wlbook.runner.parameters import unknown
 
 
+class _Decimal(yaml.SafeLoader):
+    """YAML whose whole numbers are decimal: YAML 1.1 reads 010 as 8 and 1:30 as 90."""
+
+
+_INT = "tag:yaml.org,2002:int"
+_Decimal.yaml_implicit_resolvers = {
+    first: [one for one in known if one[0] != _INT] for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Decimal.add_implicit_resolver(_INT, re.compile(r"[-+]?(0|[1-9]\d*)$"), list("-+0123456789"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A profile with changes: what is in force, and where its output goes."""
@@ -68,7 +79,7 @@ def profile(name: str) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         raise ValueError(unknown("profile", name, sorted(file.stem for file in path.parent.glob("*.yml"))))
     try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        table = yaml.load(path.read_text(encoding="utf-8"), _Decimal) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(table, dict) or not all(isinstance(section or {}, dict) for section in table.values()):
