@@ -148,6 +148,11 @@ def test_a_profile_has_decimal_numbers_only(root, text):
         runs.resolve("mine", {})
 
 
+def test_a_profile_knows_powers_of_ten(root):
+    (root / "profiles" / "mine.yml").write_text("02_network: {n_gal: 1e2}\n")
+    assert runs.resolve("mine", {})["02_network"]["n_gal"] == 100.0
+
+
 def test_setting_without_a_chapter_is_for_the_one_that_runs(root):
     assert runs.overrides(["n_gal=10"], chapter="02_network") == {"02_network": {"n_gal": 10}}
     assert runs.overrides(["01_data.seed=3", "n_gal=10"], chapter="02_network")["01_data"] == {"seed": 3}

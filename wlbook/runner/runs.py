@@ -15,7 +15,7 @@ from wlbook.runner.parameters import unknown
 
 
 class _Decimal(yaml.SafeLoader):
-    """YAML whose whole numbers are decimal: YAML 1.1 reads 010 as 8 and 1:30 as 90."""
+    """YAML with numbers as people write them: YAML 1.1 reads 010 as 8, 1:30 as 90, and 1e-3 as a text."""
 
 
 _INT = "tag:yaml.org,2002:int"
@@ -23,6 +23,9 @@ _Decimal.yaml_implicit_resolvers = {
     first: [one for one in known if one[0] != _INT] for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Decimal.add_implicit_resolver(_INT, re.compile(r"[-+]?(0|[1-9]\d*)$"), list("-+0123456789"))
+_Decimal.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 @dataclasses.dataclass(frozen=True)
