@@ -21,7 +21,7 @@ check: .venv/ready  ## lint, types and unit tests
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 pages: .venv/ready  ## execute every page from an empty store and compare its cells (nbval)
-	$(BIN)/pytest --nbval tests/pages --nbval-sanitize-with tests/pages/sanitize.cfg
+	$(BIN)/pytest --nbval tests/pages --nbval-sanitize-with tests/pages/sanitize.cfg --nbval-cell-timeout=900
 
 stages: .venv/ready  ## write down what an edit makes anew, in CONTRIBUTING.md
 	$(BIN)/python tests/stage_table.py

@@ -167,8 +167,9 @@ _ = figures.saliency.signed_panels(one_map, list(by_name), side=side)
 # - *Sum.* Methods that promise that their pixels add up (to the rise above $\kappa = 0$, or to the explained output)
 #   are held to it. The number is what is missing, as a share. Biases take part of LRP's relevance; that is no fault of
 #   arithmetic, but it is missing.
-# - *Layers* {cite:p}`adebayo2018`. Draw the weights of the last layer anew, then of all: a method that tells what the
-#   network has learnt must give another map. The number is the rank correlation of both maps' absolute values.
+# - *Layers* {cite:p}`adebayo2018`. Draw the weights of the last layer anew, then of half of them, then of all, a cascade:
+#   a method that tells what the network has learnt must give another map. The number is the rank correlation of both
+#   maps' absolute values.
 # - *Labels.* Compare with a network that was trained on shuffled labels. It has nothing to learn; if its attribution
 #   is the same, it was not about cosmology.
 # - *Another seed.* Two networks that have learnt the same must agree more than that.
@@ -358,6 +359,7 @@ def share_by(method, network, kind, output):
     """Share of a method's attribution in the paper's range of kappa."""
     maps = shown[kind][:n_few]
     each = method(network, maps, output, key=key)[None]  # of one network
+    # Of fewer maps, each draw takes as many: its numbers are counted round.
     return saliency.measured_shares(each, maps, sigma[kind] * ranges[kind], draws=draws)
 
 
@@ -426,7 +428,7 @@ cases = {
 # %%
 coarser, names = pipeline.coarser_maps(store), []
 if coarser is not None:  # only where the maps were simulated here
-    half = coarser["kappa"].values[:n_maps]
+    half = coarser["kappa"].values[:n_maps]  # the first fiducial box, made again
     names = ["noiseless, same box", "noiseless, same box, half the particles"]
     for name, maps in zip(names, (kappa[: len(half)], half), strict=True):
         cases[name] = (without_noise, look(maps, "noiseless"))
@@ -483,8 +485,9 @@ for kind in networks:
     for what, sign in (("peaks", 1), ("voids", -1)):
         threshold = 2 * sign * sigma[kind]
         centres = saliency.extrema(shown[kind], kind=what, threshold=threshold)
-        around = saliency.profile(attention, centres, edges=rings, pixel=pixel)
-        profiles[kind, what] = saliency.mean_profile(*around, draws)
+        # Of each map: the sum in every ring, and of how many pixels.
+        total, number = saliency.profile(attention, centres, edges=rings, pixel=pixel)
+        profiles[kind, what] = saliency.mean_profile(total, number, draws)
     waves[kind] = saliency.spectra(slope, shown[kind], side=side, ell_edges=ell_edges)
 
 # %% mystnb={"image": {"alt": "Left: squared gradient against distance from peaks and voids. Middle: power spectra of the gradient. Right: correlation of gradient and map against multipole."}, "figure": {"name": "fig-saliency-shape", "caption": "Gradient of S8. Left: its square around peaks and voids, over its mean over the map (bands: bootstrap over maps). Middle: its power spectrum, each map's gradient having variance one. Right: its correlation with the map at each scale (bars: errors over maps)."}}
@@ -506,7 +509,7 @@ _ = figures.saliency.shape(radius, profiles, ell, waves)
 def effect_of(method, kind, groups, n_groups):
     """What groups of pixels add to S8: pixel by pixel, and summed [map, group]."""
     maps, network = shown[kind][:n_few], networks[kind][0]
-    options = {"each": {"groups": groups}, "number": n_groups}  # each: one a map
+    options = {"each": {"groups": groups}, "number": n_groups}  # every map has its own groups
     of_pixels = saliency.over_maps(method, network, maps, s_8, **options)
     return of_pixels, saliency.group_totals(of_pixels, groups, n_groups)
 

@@ -74,7 +74,8 @@ print(GRAMMAR.replace(", ", "\n  "))
 # Scales come as multipoles. Two other ways to say them: `low_pass:20arcmin` is a wavelength on the sky, and
 # `low_pass:10Mpc/h` a comoving one, seen at the distance of each {term}`bin`'s lenses, half-way to its galaxies. (Another
 # redshift is written `10Mpc/h@0.3`.) Heights with a unit, `keep_kappa:-0.01kappa:0.02kappa`, do not move with the map.
-# The scales that paper B points at, 8 and 12 Mpc/h, are these multipoles:
+# The scales that paper B points at, 8 and 12 Mpc/h, are these multipoles, for lenses near, far, and where they count
+# most in this run:
 
 # %%
 from wlbook import degradation, pipeline
@@ -235,14 +236,15 @@ pieces = {
 }
 one_for_all = networks["amortised", "all", 0]
 family = one_for_all.network.family
-known = [spec for spec in transforms if family.holds(spec, lenses)]
+known = [spec for spec in transforms if family.holds(spec, lenses)]  # it was trained for
 also = ["shuffle_pixels", "randomize_phases", *(["sum_bins"] if bins > 1 else [])]
 everything = [*known, *filters["low"], *filters["high"], *pieces, *also]
 ladder = list(dict.fromkeys(["none", *everything]))  # each once, in this order
 predicted |= ask({("amortised", "all", 0): one_for_all}, ladder=ladder)
 
 # %% [markdown]
-# Tuning goes on from there at a fifth of the rate, on pixels as the amortised network has them.
+# Tuning goes on from there at a fifth of the rate. The amortised network knows how its pixels are averaged, so `coarsen`
+# is not said again.
 
 # %%
 further = Training(tuning_steps, batch, learning_rate / 5)
@@ -270,6 +272,7 @@ predicted |= ask(tuned)
 from wlbook import inference
 from wlbook.inference import figure_of_merit
 
+# The parameters of each model, and which of the test maps are its own [model, map].
 models, of_model = inference.by_model(test)
 vectors = {which: answers[of_model] for which, answers in predicted.items()}
 drawing = {"n_fields": n_fields, "repeats": n_draws, "seed": seed}
@@ -353,7 +356,8 @@ curves, marks = {}, {}
 for way, specs in filters.items():
     curves[f"{way} pass"] = cuts, [amortised[spec] for spec in specs]
     mine = [spec for spec in known if spec.startswith(f"{way}_pass")]
-    at = [float(family.read(spec, lenses).first[0]) for spec in mine]  # cuts in ell
+    # The first number of each specification, in the first bin: its cut in ell.
+    at = [float(family.read(spec, lenses).first[0]) for spec in mine]
     marks[f"{way} pass"] = at, [retrained[spec] for spec in mine]
 borders = {"length": length, "nonlinear": nonlinear, "trusted": trusted}
 _ = figures.degradation.scales(curves, marks, **borders)

@@ -70,6 +70,7 @@ data = pipeline.maps(store)
 from wlbook.simulation import Survey, dataset
 
 fiducial, test = (dataset.select(data, split) for split in ("fiducial", "test"))
+# The parameters of each model, and which of the test maps are its own [model, map].
 parameters, of_model = inference.by_model(test)
 side = float(data.attrs["side"])
 survey = Survey.of(data, n_gal, sigma_e, smoothing)
@@ -169,20 +170,21 @@ _ = figures.constraints.emulator_figure(emulators, n_fields)
 # difference between the emulated mean and the observed mean, $N_{\rm f}$ the number of fields in the survey, and $h$ the
 # {term}`Hartlap factor` {cite}`hartlap2007`. `likelihood="student"` integrates over what the covariance might be
 # {cite}`sellentin2016`; `"matched"` also counts how the best fit scatters {cite}`percival2022`. The observed vector is
-# the mean over the {term}`fiducial` maps. All points inside the design are equally likely beforehand.
+# the mean over the {term}`fiducial` maps. All points inside the design are equally likely beforehand. To draw all rows in
+# one plane, their posteriors are computed on one grid over the whole design.
 
 # %%
 low, high = parameters.min(axis=0), parameters.max(axis=0)
 omega_m, sigma_8 = np.linspace(low, high, 72).T
 surveyed = likely | {"n_fields": n_fields}
-wide = {}
+on_design = {}
 for row, one in found.items():
     grid = {"omega_m": omega_m, "sigma_8": sigma_8}
-    wide[row] = inference.posterior_grid(one.emulator, one.data, **grid, **surveyed)
+    on_design[row] = inference.posterior_grid(one.emulator, one.data, **grid, **surveyed)
 
 # %% mystnb={"image": {"alt": "Contours of the 68 and 95 percent regions in the plane of Omega_m and sigma_8 for each statistic, the network, and combinations"}, "figure": {"name": "fig-constraints-contours", "caption": "68 % (solid) and 95 % (dashed) regions for a survey of this page's area with noise. Left: the statistics and their combination. Right: that combination, the network, and both. The cross is the truth."}}
 panels = [*combine, together], [together, "network", "network + all"]
-_ = figures.constraints.regions(wide, panels)
+_ = figures.constraints.regions(on_design, panels)
 
 # %% [markdown]
 # ## Areas
@@ -200,12 +202,12 @@ constraints.table(found, draws, reference=together)
 # %% tags=["nbval-ignore-output"]
 vectors = parameters, by_model, observed
 ratios, scatter = {}, {}
-for row, others in {"network": [], "network + all": combine}.items():
-    each = constraints.seed_areas(*vectors, list(networks), others, **fitted)
-    small = constraints.seed_areas(*vectors, list(lent), others, **fitted)
+for row, beside in {"network": [], "network + all": combine}.items():
+    each = constraints.seed_areas(*vectors, list(networks), beside, **fitted)
+    small = constraints.seed_areas(*vectors, list(lent), beside, **fitted)
     of_seeds = {"seeds": each, "others": [small]}  # small ones lend their scatter
     ratios[row] = constraints.ratio(found, draws, row, together, **of_seeds)
-    scatter[row] = [small, each]
+    scatter[row] = [small, each]  # lent to the noiseless ratio below
     value, of_maps, whole = ratios[row]
     print(f"{row} / {together}: {value:.2f} ± {of_maps:.2f} (maps and boxes)", end=", ")
     print(f"± {whole:.2f} (and seeds)")
@@ -242,8 +244,8 @@ _ = figures.constraints.coverage_figure(shares)
 # statistic is measured on them, chapter 3's network is asked about them, and so is its {term}`null network`.
 
 # %%
-universes = np.repeat(parameters, of_model.shape[1], axis=0)
-gaussian = inference.GaussianFields(maps[of_model.ravel()], universes, side=side)
+of_each_map = np.repeat(parameters, of_model.shape[1], axis=0)
+gaussian = inference.GaussianFields(maps[of_model.ravel()], of_each_map, side=side)
 first = 1000 * seed  # each model takes the next seed
 drawn, drawn_sky = gaussian.universes(parameters, null_maps, seed=first)
 null_network = pipeline.of_chapter_3(store, data, "null network", survey=taught)
@@ -265,7 +267,8 @@ shape = len(parameters), null_maps, -1
 null_vectors = {name: values.reshape(shape) for name, values in of_drawn.items()}
 noise = shape_noise_sigma(n_gal, float(data.attrs["pixel"]), sigma_e)
 null_drawing = drawing | {"rows": rows | {"null network": ["null network"]}}
-null_drawing |= {"repeats": min(repeats, 3), "noise": noise}  # pooled over rows
+# Few draws are enough: no row's error falls below the scatter pooled over all rows.
+null_drawing |= {"repeats": min(repeats, 3), "noise": noise}
 drawn_vectors = parameters, null_vectors, null_sky
 null = constraints.null_test(gaussian, *drawn_vectors, **null_drawing)
 
