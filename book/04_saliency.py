@@ -509,7 +509,7 @@ _ = figures.saliency.shape(radius, profiles, ell, waves)
 def effect_of(method, kind, groups, n_groups):
     """What groups of pixels add to S8: pixel by pixel, and summed [map, group]."""
     maps, network = shown[kind][:n_few], networks[kind][0]
-    options = {"each": {"groups": groups}, "number": n_groups}  # every map has its own groups
+    options = {"each": {"groups": groups}, "number": n_groups}  # groups of each map
     of_pixels = saliency.over_maps(method, network, maps, s_8, **options)
     return of_pixels, saliency.group_totals(of_pixels, groups, n_groups)
 

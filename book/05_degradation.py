@@ -236,7 +236,8 @@ pieces = {
 }
 one_for_all = networks["amortised", "all", 0]
 family = one_for_all.network.family
-known = [spec for spec in transforms if family.holds(spec, lenses)]  # it was trained for
+# Those degradations that it was trained for.
+known = [spec for spec in transforms if family.holds(spec, lenses)]
 also = ["shuffle_pixels", "randomize_phases", *(["sum_bins"] if bins > 1 else [])]
 everything = [*known, *filters["low"], *filters["high"], *pieces, *also]
 ladder = list(dict.fromkeys(["none", *everything]))  # each once, in this order

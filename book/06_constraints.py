@@ -180,7 +180,8 @@ surveyed = likely | {"n_fields": n_fields}
 on_design = {}
 for row, one in found.items():
     grid = {"omega_m": omega_m, "sigma_8": sigma_8}
-    on_design[row] = inference.posterior_grid(one.emulator, one.data, **grid, **surveyed)
+    vector = one.emulator, one.data
+    on_design[row] = inference.posterior_grid(*vector, **grid, **surveyed)
 
 # %% mystnb={"image": {"alt": "Contours of the 68 and 95 percent regions in the plane of Omega_m and sigma_8 for each statistic, the network, and combinations"}, "figure": {"name": "fig-constraints-contours", "caption": "68 % (solid) and 95 % (dashed) regions for a survey of this page's area with noise. Left: the statistics and their combination. Right: that combination, the network, and both. The cross is the truth."}}
 panels = [*combine, together], [together, "network", "network + all"]
