@@ -62,6 +62,10 @@ class Emulator:
             raise ValueError(f"parameters of {len(self.parameters)} models, vectors of {models}: must be as many")
         if models < _FEWEST[method]:
             raise ValueError(f'{models} models: method = "{method}" needs {_FEWEST[method]} or more')
+        if not bins:
+            raise ValueError(
+                f"vectors: no bin of {', '.join(named)} varies enough in every model: more maps are needed"
+            )
         if self.maps <= bins + 2:
             few = f"{self.maps} maps a model for a vector of {bins} bins"
             raise ValueError(f"{few}: must be more than {bins + 2} maps, or fewer bins")

@@ -63,10 +63,14 @@ def correlation(vectors: ByModel) -> Float[np.ndarray, "bin bin"]:
 
 
 def changes(before: ByName, after: ByName) -> dict[str, Float[np.ndarray, " bin"]]:
-    """How far the mean of every bin moved from `before` to `after`, in standard deviations of one map before."""
+    """How far the mean of every bin moved from `before` to `after`, in standard deviations of one map before.
+
+    0 for a bin that never varies; NaN if there is one map only.
+    """
     scatter = {name: values.std(axis=0, dtype=np.float64) for name, values in before.items()}
     moved = {name: after[name].mean(axis=0) - values.mean(axis=0) for name, values in before.items()}
-    return {name: moved[name] / np.where(scatter[name] > 0, scatter[name], np.inf) for name in before}
+    found = {name: moved[name] / np.where(scatter[name] > 0, scatter[name], np.inf) for name in before}
+    return {name: found[name] if len(before[name]) > 1 else found[name] + np.nan for name in before}
 
 
 def seconds_a_map(statistic: Callable[[Any], Array], kappa: Num[np.ndarray, "map bin y x"]) -> float:

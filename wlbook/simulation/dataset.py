@@ -56,6 +56,10 @@ def fiducial(data: xr.Dataset) -> tuple[float, float]:
     return universes[0][0], universes[0][1]
 
 
-def seen_in_all(data: xr.Dataset) -> Bool[np.ndarray, "y x"] | None:
-    """Pixels that are observed in every map and bin; None if nothing is masked."""
-    return data["observed"].values.all(axis=(0, 1)) if "observed" in data else None
+def seen_in_all(data: xr.Dataset, mask: Bool[np.ndarray, "y x"] | None = None) -> Bool[np.ndarray, "y x"] | None:
+    """Pixels that are observed in every map and bin, and that a further mask leaves; None for all of them.
+
+    Maps whose own masks have no pixel in common count as they are, with zeros for what they leave out.
+    """
+    own = data["observed"].values.all(axis=(0, 1)) if "observed" in data else np.zeros(0, bool)
+    return mask if not own.any() else own if mask is None else own & mask
