@@ -108,7 +108,7 @@ print("\n".join(lines))
 # Each step takes {term}`maps <map>` at random from the training {term}`boxes <box>`, adds {term}`shape noise` drawn
 # afresh, smooths, turns and mirrors, and asks for $\Omega_m$ and $\sigma_8$. So the network never sees the
 # same noisy map twice. The loss is the mean squared error of both, in units of their spread over the {term}`design`:
-# always answering the mean would give 1. Every eighth model is held out: the network does not learn from it, and its
+# always answering the mean would give 1. Every eighth of 16 or more models is held out: the network does not learn from it, and its
 # loss shows whether what was learnt holds for a model never seen. The test {term}`split` has no part in this.
 #
 # All that is one call, `training.fit(data, architecture, survey, training, seed=seed)`: what to learn from, the
@@ -183,7 +183,7 @@ _ = figures.network.kernels(kernels, [f"{value:+.2f}" for value in balance(kerne
 
 # %% [markdown]
 # The mean size of that ratio is {glue:text}`network-balance`; before training it was
-# {glue:text}`network-balance-before`. Our pixels are {glue:text}`network-pixel` wide, eight times those of the paper,
+# {glue:text}`network-balance-before`. Our pixels are {glue:text}`network-pixel` wide, {glue:text}`network-pixel-ratio` times those of the paper,
 # noise fills them, and the maps come smoothed: what one layer did there, several may share here. So do not expect the
 # paper's kernels, and do not read much into single ones.
 #
@@ -215,7 +215,10 @@ from wlbook.simulation import cosmology
 
 predicted = answers[0]
 s_8, s_8_predicted = cosmology.s_8(*truth.T), cosmology.s_8(*predicted.T)
-unseen = training_set.is_held_out(models)
+train = select(data, "train")
+held_out = training_set.is_held_out(train["model"].values)
+learnt, n_learnt = np.unique(train["model"].values[~held_out], return_counts=True)
+unseen = ~np.isin(models, learnt)
 _ = figures.network.predicted_against_true(
     np.column_stack([truth, s_8]),
     np.column_stack([predicted, s_8_predicted]),
@@ -255,8 +258,9 @@ rmse = np.sqrt(np.mean((predicted - truth) ** 2, axis=0))
 # %% mystnb={"image": {"alt": "Two panels: on the left the bias of S8 falls with true S8, on the right it scatters around zero after calibration."}, "figure": {"name": "fig-network-calibration", "caption": "Mean answer minus truth for each model, against the true S8; bars are the error of the mean, as if the maps of a box were independent. Left: as the network answers. Right: after its straight-line response, measured on the filled models, is inverted. Hollow: models held out of training."}}
 by_model = calibration.by_model(s_8[:, None], s_8_predicted[:, None], models)
 table = by_model.isel(parameter=0)
-hollow = training_set.is_held_out(table["model"].values)
-slope, offset = np.polyfit(table["truth"][~hollow], table["mean"][~hollow], 1)
+hollow = ~np.isin(table["model"].values, learnt)
+line = ~hollow if (~hollow).sum() > 1 else slice(None)  # through all if it must be
+slope, offset = np.polyfit(table["truth"][line], table["mean"][line], 1)
 calibrated = (table["mean"] - offset) / slope
 means = [table["mean"], calibrated]
 errors = [table["error"], table["error"] / slope]
@@ -276,8 +280,8 @@ _ = figures.network.bias(table["truth"], means, errors, hollow=hollow, name="$S_
 #
 # A survey is not as deep everywhere. What does this network say to maps with more or fewer galaxies than it knows?
 
-# %% mystnb={"image": {"alt": "Slope and scatter of predicted S8 against the number of galaxies; the slope changes away from the training depth."}, "figure": {"name": "fig-network-noise", "caption": "The same network asked at other depths. Slope of the mean answer against the true S8 (blue) and scatter of a map about its model's mean (orange), every fourth test map. The dashed line is the depth of training."}}
-fourth = slice(None, None, 4)
+# %% mystnb={"image": {"alt": "Slope and scatter of predicted S8 against the number of galaxies; the slope changes away from the training depth."}, "figure": {"name": "fig-network-noise", "caption": "The same network asked at other depths. Slope of the mean answer against the true S8 (blue) and scatter of a map about its model's mean (orange), every fourth test map (all, if they are fewer than 512). The dashed line is the depth of training."}}
+fourth = slice(None, None, 4 if len(kappa) >= 512 else 1)
 few, few_s_8, few_models = kappa[fourth], s_8[fourth], models[fourth]
 
 
@@ -305,11 +309,13 @@ _ = figures.network.responses(depths, slopes, scatters, trained=n_gal)
 # their seed alone. Two follow the recipes of the papers (`absolute` with `ribli18`, `likelihood` with `deeplss`, see
 # the modules `losses` and `optimisers`) at their published rates. The {term}`null <null network>` learns from maps
 # whose {term}`phases` are drawn anew at each step: Gaussian fields with the spectra of the maps. And one has never seen
-# the models with the four highest $S_8$.
+# the models with the highest $S_8$, {glue:text}`network-n-blind` of them.
 
 # %%
-s_8_of = {int(model): s_8[models == model][0] for model in np.unique(models)}
-highest = sorted(s_8_of, key=s_8_of.get)[-4:]
+s_8_learnt = cosmology.s_8(train["omega_m"].values, train["sigma_8"].values)
+s_8_of = dict(zip(train["model"].values.tolist(), s_8_learnt, strict=True))
+n_blind = max(1, min(4, len(s_8_of) - 3))  # others remain to learn from
+highest = sorted(s_8_of, key=s_8_of.get)[-n_blind:]
 
 quick = replace(settings, steps=small_steps, coarsen=2)
 own_rate = replace(quick, learning_rate=None)  # of each recipe
@@ -337,7 +343,7 @@ for name, one in small_networks.items():
     answer = ask(one, survey, few, copies=2, **degraded)
     small_answers[name] = cosmology.s_8(*answer.T)
 
-# %% mystnb={"image": {"alt": "Left: R squared of six small networks as dots. Right: predicted against true S8 for the reference network and for the one that never saw the highest models; the latter bends down there."}, "figure": {"name": "fig-network-small", "caption": "Left: R² of S8 on test seeds for each small network. Right: the mean answer for each model, of the reference (filled) and of the network that has not seen the four models right of the dashed line (hollow)."}}
+# %% mystnb={"image": {"alt": "Left: R squared of six small networks as dots. Right: predicted against true S8 for the reference network and for the one that never saw the highest models; the latter bends down there."}, "figure": {"name": "fig-network-small", "caption": "Left: R² of S8 on test seeds for each small network. Right: the mean answer for each model, of the reference (filled) and of the network that has not seen the models right of the dashed line (hollow)."}}
 scores, means = {}, {}
 for name, answer in small_answers.items():
     scores[name] = calibration.r_squared(few_s_8, answer)
@@ -351,10 +357,11 @@ _ = figures.network.scores_and_edge(scores, by_model["truth"][:, 0], pair, edge=
 reference, another = small_answers["reference"], small_answers["another seed"]
 spread = np.std(reference - another) / np.sqrt(2)  # of one network
 error = np.std(reference - few_s_8)  # of one map's answer
-above = np.isin(few_models, highest)
+above = few_s_8 >= edge
 beyond = {}
 for name in pair:
-    beyond[name] = np.mean(small_answers[name][above] - few_s_8[above])
+    off = small_answers[name][above] - few_s_8[above]
+    beyond[name] = off.mean() if above.any() else np.nan
 
 # %% [markdown]
 # - *Seeds.* $R^2$ is {glue:text}`network-small-reference` and {glue:text}`network-small-seed`. The two answers to one map
@@ -366,18 +373,18 @@ for name in pair:
 #   rate pays when steps are dear; that is all this says.
 # - *The null* reaches {glue:text}`network-small-null`. On Gaussian fields the power spectrum holds everything, so what
 #   the reference has above that, if anything, it did not learn from the spectrum.
-# - *Beyond the design.* On the four models it has never seen the blind network is off by
+# - *Beyond the design.* On the models it has never seen the blind network is off by
 #   {glue:text}`network-beyond-blind`, the reference by {glue:text}`network-beyond-reference`. A network does not
 #   extrapolate: near the edge of its design it answers from inside.
 #
 # ## How far the network sees
 #
 # A pixel behind a layer has seen a square of the input, its {term}`receptive field`. It grows with each layer. On the
-# right axis the same length is given at the distance where these sources are lensed most.
+# right axis the same length is given at the distance where the nearest sources are lensed most.
 
 # %% mystnb={"image": {"alt": "Receptive field growing from layer to layer up to the size of the map, with the half-width of the measured sensitivity well below."}, "figure": {"name": "fig-network-field", "caption": "Receptive field behind each convolution: the square a pixel can see (blue), and the smallest centred square that holds 90 % of its squared sensitivity, measured on the trained network (orange). The grey line is the map's side."}}
 from wlbook.network import Convolution, Residual
-from wlbook.simulation import observe
+from wlbook.simulation import fiducial, observe
 
 shown = observe(kappa[::48], survey, pixel=pixel, key=jax.random.key(seed))
 trunk = [row for row in rows if row.depth == 0]
@@ -387,9 +394,11 @@ for number, layer in enumerate(trained.model.layers):
         first_layers = trained.layers[: number + 2]  # the first one scales the map
         fields.append(trunk[number].receptive_field * pixel)
         measured.append(network.effective_field(first_layers, shown) * pixel)
-distance = cosmology.distance(cosmology.Cosmology(0.26, 0.8), 0.4)
+redshift = 0.4 * min(data.attrs["source_redshift"])  # of most lensing, roughly
+distance = cosmology.distance(cosmology.Cosmology(*fiducial(data)), redshift)
 scale = np.radians(1 / 60) * float(distance)  # of an arcminute [Mpc/h]
-_ = figures.network.receptive_fields(fields, measured, side=side, scale=scale)
+lengths = {"side": side, "scale": scale, "redshift": redshift}
+_ = figures.network.receptive_fields(fields, measured, **lengths)
 
 # %% [markdown]
 # At the last layer the network could use the whole map at once. Nine tenths of its squared sensitivity comes from a
@@ -416,7 +425,7 @@ _ = figures.network.receptive_fields(fields, measured, side=side, scale=scale)
 # | noiseless: unseen seeds, unseen models | not given | {glue:text}`network-r2-noiseless-s8`, {glue:text}`network-r2-noiseless-unseen` |
 # | RMSE of $\Omega_m$, $\sigma_8$ | 0.0115, 0.0228, from peak heights, noiseless ({cite:t}`ribli2018`) | {glue:text}`network-rmse` |
 #
-# The paper's lineage works on noiseless maps with pixels eight times smaller for its RMSE, on a design of its own:
+# The paper's lineage works on noiseless maps with pixels of 0.4 arcmin for its RMSE, on a design of its own:
 # the numbers show what noise and resolution cost, not which network is better.
 
 # %% tags=["remove-cell", "nbval-ignore-output"]
@@ -426,8 +435,7 @@ count = network.count_weights(untrained)
 bias = {"before": table["mean"] - table["truth"], "left": calibrated - table["truth"]}
 between = bias["left"][hollow]
 size = {name: float(np.sqrt(np.mean(values**2))) for name, values in bias.items()}
-learnt, maps_a_model = np.unique(models[~unseen]), (models == models[0]).sum()
-passes = steps * batch / (len(learnt) * maps_a_model)
+passes, maps_a_model = steps * batch / n_learnt.sum(), n_learnt.mean()
 numbers = {
     "weights": f"{count:,}",
     "fewer": f"{8_319_650 / count:.0f}",
@@ -437,6 +445,8 @@ numbers = {
     "balance": f"{np.abs(balance(kernels)).mean():.2f}",
     "balance-before": f"{np.abs(balance(first_layer(untrained))).mean():.2f}",
     "pixel": f"{pixel:.1f}'",
+    "pixel-ratio": f"{pixel * 512 / 210:.2g}",  # theirs: 512 in 3.5 degrees
+    "n-blind": "four" if n_blind == 4 else n_blind,
     "seeds": "one network" if n_seeds == 1 else f"{n_seeds} networks",
     "rmse": f"{rmse[0]:.3f}, {rmse[1]:.3f}",
     "noiseless-steps": noiseless_steps,
@@ -456,7 +466,7 @@ numbers = {
     "effective": f"{measured[-1]:.0f}'",
     "effective-length": f"{measured[-1] * scale:.0f} Mpc/h",
     "map": f"{pixels}² pixels, {side:.1f}°",
-    "seen": f"{passes:.0f} passes over {len(learnt)} x {maps_a_model} maps",
+    "seen": f"{passes:.0f} passes over {len(learnt)} x {maps_a_model:.0f} maps",
     "cost": store.cost(),
 }
 for name in r2[0]:
@@ -467,7 +477,8 @@ short = ("reference", "seed", "recipe-a", "recipe-b", "null", "blind")
 for name, value in zip(short, scores.values(), strict=True):
     numbers[f"small-{name}"] = f"{value:.2f}"
 for name, value in numbers.items():
-    glue(f"network-{name}", str(value), display=False)
+    text = str(value).replace("nan", "not measured")
+    glue(f"network-{name}", text, display=False)
 
 # %% [markdown]
 # ## Exercises
@@ -519,12 +530,15 @@ for name, value in numbers.items():
 # %%
 explained = np.mean([one["s8"] for one in r2])
 noise, usual_noise = sigma_e**2 / n_gal, 0.4**2 / 30
-if architecture == "Compact" and steps >= 400 and noise <= usual_noise:
+simulated = "particles" in data.attrs  # here, and not read from files
+much = simulated and len(learnt) >= 14 and n_learnt.sum() >= 512
+if much and architecture == "Compact" and steps >= 400 and noise <= usual_noise:
     assert explained >= 0.5, "half of the variance of S8 on unseen seeds, at least"
     assert 0.4 < slope < 1.1
-if noise >= usual_noise:
+if much and noise >= usual_noise:
     assert explained < 0.99, "too good for noise: are the splits still separate?"
-if small_steps >= 250:
+if much and small_steps >= 250:
     off, reference_off = beyond["blind above"], beyond["reference"]
     assert off < reference_off, "a network must not extrapolate well"
-assert architecture != "Compact" or network.count_weights(trained.model) < 500_000
+if architecture == "Compact" and width <= 16:
+    assert network.count_weights(trained.model) < 500_000

@@ -12,7 +12,7 @@ from wlbook.figures.style import COLORS, PALETTE, contours, row_axis
 from wlbook.inference.constraints import NullTest, binomial_error
 from wlbook.inference.credible_regions import credible_level
 from wlbook.inference.emulator import Emulator
-from wlbook.simulation.cosmology import FIDUCIAL
+from wlbook.inference.vectors import Point
 
 
 def emulator_figure(emulators: Mapping[str, Emulator], n_fields: float) -> Figure:
@@ -30,11 +30,11 @@ def emulator_figure(emulators: Mapping[str, Emulator], n_fields: float) -> Figur
     return figure
 
 
-def regions(posteriors: Mapping[str, xr.DataArray], panels: Sequence[Sequence[str]]) -> Figure:
+def regions(posteriors: Mapping[str, xr.DataArray], panels: Sequence[Sequence[str]], *, truth: Point) -> Figure:
     """68 % and 95 % regions of posteriors, some rows in each panel, and the truth."""
     figure, axes = plt.subplots(1, len(panels), figsize=(7.6, 3.8), sharey=True)
     for axis, shown in zip(axes, panels, strict=True):
-        opinions(axis, {row: posteriors[row] for row in shown})
+        opinions(axis, {row: posteriors[row] for row in shown}, truth=truth)
         axis.label_outer()
     return figure
 
@@ -66,10 +66,10 @@ def null_figure(null: NullTest) -> Figure:
     return figure
 
 
-def opinions(axis: Axes, posteriors: Mapping[str, xr.DataArray]) -> None:
+def opinions(axis: Axes, posteriors: Mapping[str, xr.DataArray], *, truth: Point) -> None:
     """68 % and 95 % regions of posteriors that each have a grid of their own, and the truth."""
     levels = {row: [credible_level(one, share) for share in (0.68, 0.95)] for row, one in posteriors.items()}
-    contours(axis, posteriors, levels=levels, truth=FIDUCIAL)
+    contours(axis, posteriors, levels=levels, truth=truth)
 
 
 def choices_figure(by_choice: Mapping[str, Mapping[str, float]]) -> None:

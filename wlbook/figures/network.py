@@ -138,11 +138,11 @@ def scores_and_edge(
     return figure
 
 
-def receptive_fields(fields: ArrayLike, measured: ArrayLike, *, side: float, scale: float) -> Figure:
+def receptive_fields(fields: ArrayLike, measured: ArrayLike, *, side: float, scale: float, redshift: float) -> Figure:
     """How much of the sky a pixel can see behind each convolution, and how much of that it uses.
 
     These are receptive fields, and sides of the squares with 90 % of the squared sensitivity [arcmin], in a map of a
-    `side` [deg]; `scale` is the length of an arcminute where the sources are lensed most [Mpc/h].
+    `side` [deg]; `scale` is the length of an arcminute at the `redshift` where the sources are lensed most [Mpc/h].
     """
     figure, axis = plt.subplots(figsize=(6.4, 3.4))
     axis.plot(fields, "o-", label="can see")
@@ -150,6 +150,6 @@ def receptive_fields(fields: ArrayLike, measured: ArrayLike, *, side: float, sca
     axis.axhline(60 * side, color="0.7")
     axis.set(xlabel="convolution or residual block", ylabel="side [arcmin]", xticks=range(len(np.asarray(fields))))
     right = axis.secondary_yaxis("right", functions=(lambda x: np.multiply(x, scale), lambda x: np.divide(x, scale)))
-    right.set_ylabel("side at z = 0.4 [Mpc/h]")
+    right.set_ylabel(f"side at z = {redshift:.2g} [Mpc/h]")
     axis.legend()
     return figure

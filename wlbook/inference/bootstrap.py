@@ -15,8 +15,7 @@ from wlbook.common.threads import two_at_a_time
 from wlbook.inference import credible_regions
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.posteriors import posterior
-from wlbook.inference.vectors import ByModel, ByName, Models, Rows, joined
-from wlbook.simulation.cosmology import FIDUCIAL
+from wlbook.inference.vectors import ByModel, ByName, Models, Point, Rows, joined
 
 
 def resample(
@@ -28,6 +27,7 @@ def resample(
     repeats: int,
     method: str = "linear",
     boxes: str = "draw",
+    fiducial: Point | None = None,
     seed: int,
     **options: Any,
 ) -> xr.Dataset:
@@ -49,6 +49,7 @@ def resample(
             own mean at the fiducial, where the question is how well and not where.
         repeats: how often to draw, >= 1.
         boxes: "draw" them as well, or "keep" each model's distance, for maps that were drawn independently.
+        fiducial: of the emulators, as in `Emulator`.
         options: of `posterior`; 24 `points` unless told.
 
     Returns:
@@ -72,12 +73,13 @@ def resample(
             f'{maps} maps a model for a vector of {longest} bins: a draw repeats too many for method = "linear", '
             f"must be more than {(longest + 2) / 0.55:.0f} maps, or fewer bins"
         )
-    fitted = {row: Emulator(parameters, values, method=method) for row, values in stacked.items()}
+    kind: Any = {"method": method, "fiducial": fiducial}
+    fitted = {row: Emulator(parameters, values, **kind) for row, values in stacked.items()}
     scales = {row: values.std(axis=1) for row, values in stacked.items()}
     far = {row: (one.means - one.mean(parameters)) / scales[row] for row, one in fitted.items()}
 
     def data(row: str, emulator: Emulator, seen: Any) -> Float[np.ndarray, " bin"]:
-        return emulator.mean(np.array([FIDUCIAL]))[0] if sky is None else sky[row][seen].mean(axis=0)
+        return emulator.mean(emulator.fiducial[None])[0] if sky is None else sky[row][seen].mean(axis=0)
 
     first = {row: posterior(one, data(row, one, slice(None)), **options) for row, one in fitted.items()}
 
@@ -90,7 +92,7 @@ def resample(
             again = np.take_along_axis(values, drawn[:, :, None], axis=1)
             if boxes == "draw":
                 again += ((far[row][box] - far[row]) * scales[row])[:, None]
-            emulator = Emulator(parameters, again, method=method, like=fitted[row])
+            emulator = Emulator(parameters, again, **kind, like=fitted[row])
             found.append(_weighed(posterior(emulator, data(row, emulator, seen), like=first[row], **options)))
         return found
 

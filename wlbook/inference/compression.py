@@ -4,15 +4,14 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from wlbook.inference.emulator import Emulator
-from wlbook.simulation.cosmology import FIDUCIAL
 
 
 def score_weights(emulator: Emulator) -> Float[np.ndarray, "bin 2"]:
     """C^-1 d mean / d (omega_m, sigma_8): what each bin counts for in the score, with the covariance held fixed.
 
-    At the fiducial, where compression is then lossless.
+    At the emulator's fiducial, where compression is then lossless.
     """
-    scale, relative = (values[0] for values in emulator.scaled_covariance(np.array([FIDUCIAL])))
+    scale, relative = (values[0] for values in emulator.scaled_covariance(emulator.fiducial[None]))
     return np.linalg.solve(relative, (emulator.slopes() / scale).T) / scale[:, None]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int, Num
+from scipy.spatial import Delaunay
 
 from wlbook.common.threads import two_at_a_time
 from wlbook.inference import bootstrap, coverage, credible_regions
@@ -18,8 +19,7 @@ from wlbook.inference.flow import learnt_posterior
 from wlbook.inference.gaussian_fields import GaussianFields
 from wlbook.inference.posteriors import posterior
 from wlbook.inference.sampling import sample
-from wlbook.inference.vectors import AXES, ByModel, ByName, Data, Models, Names, Real, Rows, joined
-from wlbook.simulation.cosmology import FIDUCIAL
+from wlbook.inference.vectors import AXES, ByModel, ByName, Data, Models, Names, Point, Real, Rows, joined
 
 _LEAST = 12  # maps of every model in which a bin must differ from its median there
 
@@ -58,12 +58,22 @@ def alive(vectors: ByModel, observed: ByName) -> tuple[dict[str, np.ndarray], di
 
 
 def find(
-    parameters: Models, vectors: ByModel, observed: ByName, rows: Rows, *, method: str, **options: Any
+    parameters: Models,
+    vectors: ByModel,
+    observed: ByName,
+    rows: Rows,
+    *,
+    method: str,
+    fiducial: Point | None = None,
+    **options: Any,
 ) -> dict[str, Found]:
-    """The posterior of each row, with the mean of the observed maps as data; `options` are those of `posterior`."""
+    """The posterior of each row, with the mean of the observed maps as data.
+
+    Method and fiducial are those of `Emulator`, `options` those of `posterior`.
+    """
     found = {}
     for row, names in rows.items():
-        emulator = Emulator(parameters, {name: vectors[name] for name in names}, method=method)
+        emulator = Emulator(parameters, {name: vectors[name] for name in names}, method=method, fiducial=fiducial)
         data = joined(observed, names).mean(axis=0)
         found[row] = Found(emulator, data, posterior(emulator, data, **options))
     return found
@@ -174,15 +184,23 @@ def uncovered(shares: Mapping[str, Mapping[str, np.ndarray]], kind: str, level: 
 def smaller(
     parameters: Models, vectors: ByModel, observed: ByName, rows: Rows, **options: Any
 ) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Areas from fewer maps a model, and from fewer models: by row, pairs of a number and an area."""
+    """Areas from fewer maps a model, and from fewer models: by row, pairs of a number and an area.
+
+    The first models of the book's designs span them; of models in the order of omega_m some of all are taken. Fewer
+    models that do not lie around the fiducial are left out.
+    """
     models, maps = next(iter(vectors.values())).shape[:2]
     found: dict[str, dict[str, list[tuple[int, float]]]] = {"maps": {}, "models": {}}
     longest = max(sum(vectors[name].shape[-1] for name in names) for names in rows.values())
     parts = [("maps", n, models, n) for n in (maps // 2, 3 * maps // 4, maps) if n > longest + 2]
     parts += [("models", n, n, maps) for n in (2 * models // 3, 5 * models // 6, models) if n >= 7]
+    in_order, at = (np.diff(parameters[:, 0]) >= 0).all(), options.get("fiducial")
     for kind, number, of_models, of_maps in parts:
-        few = {name: values[:of_models, :of_maps] for name, values in vectors.items()}
-        for row, one in find(parameters[:of_models], few, observed, rows, **options).items():
+        which = np.linspace(0, models - 1, of_models).round().astype(int) if in_order else slice(of_models)
+        if at is not None and Delaunay(parameters[which]).find_simplex(at) < 0:
+            continue
+        few = {name: values[which, :of_maps] for name, values in vectors.items()}
+        for row, one in find(parameters[which], few, observed, rows, **options).items():
             found[kind].setdefault(row, []).append((number, one.area))
     return found
 
@@ -222,16 +240,16 @@ def null_test(
     `noise` is the standard deviation of the shape noise in a pixel, `repeats` counts bootstrap draws, >= 2, and
     `options` are of `posterior`, `n_fields` among them.
     """
-    data = parameters, *alive(vectors, observed)
+    data, options = (parameters, *alive(vectors, observed)), options | {"fiducial": fields.fiducial}
     found = find(*data, rows, method=method, **options)
     drawn = bootstrap.resample(*data, rows=rows, repeats=repeats, method=method, boxes="keep", seed=seed, **options)
     own = bootstrap.relative_error(drawn["log_area"].values)
     errors = np.maximum(own, np.sqrt(np.mean(own**2)))
     survey = {"noise": noise, "n_fields": options.get("n_fields", 1)}
     grid = dict(zip(AXES, np.linspace(parameters.min(axis=0), parameters.max(axis=0), 240).T, strict=True))
-    exact = fields.posterior(fields.spectra(np.array([FIDUCIAL]), noise)[0], **grid, **survey)
+    exact = fields.posterior(fields.spectra(np.array([fields.fiducial]), noise)[0], **grid, **survey)
     area = credible_regions.credible_area(exact, truncated="allow")
-    ellipse = credible_regions.ellipse_area(fields.fisher(FIDUCIAL, **survey))
+    ellipse = credible_regions.ellipse_area(fields.fisher(fields.fiducial, **survey))
     over = {row: one.area / area for row, one in found.items()}
     error = {row: over[row] * float(error) for row, error in zip(rows, errors, strict=True)}
     return NullTest(area, ellipse, over, error)
@@ -256,7 +274,7 @@ def opinions(
     """
     smooth, values, sky = found.emulator, joined(vectors, names), joined(observed, names)
     if smooth.method == "linear":
-        smooth = Emulator(smooth.parameters, values, method="quadratic")
+        smooth = Emulator(smooth.parameters, values, method="quadratic", fiducial=smooth.fiducial)
     n_fields, weights, around = found.posterior.attrs["n_fields"], score_weights(smooth), {}
     for name, within in zip(AXES, smooth.parameters.T, strict=True):
         axis = found.posterior[name].values  # twice as wide, for a flow's region may lie elsewhere

@@ -9,7 +9,6 @@ from wlbook.inference import grids
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.likelihood import log_likelihood
 from wlbook.inference.vectors import Real
-from wlbook.simulation.cosmology import FIDUCIAL
 
 _CHUNK = 64
 
@@ -18,25 +17,23 @@ def surveys(values: Num[np.ndarray, "map bin"], seeds: Int[np.ndarray, " map"]) 
     """Mock surveys out of one map from each box: the first maps of all boxes, the second maps of all boxes, ...
 
     Maps of one box share its structure, so a mean over them scatters more than one over independent fields. A box is
-    known by its seed, and all must have as many maps.
+    known by its seed; there are as many surveys as the box with the fewest has maps.
     """
     boxes, counts = np.unique(seeds, return_counts=True)
-    if np.ptp(counts):
-        raise ValueError(f"seeds: boxes of {counts.min()} to {counts.max()} maps: must all have as many")
-    return np.mean([np.asarray(values, np.float64)[seeds == box] for box in boxes], axis=0)
+    return np.mean([np.asarray(values, np.float64)[seeds == box][: counts.min()] for box in boxes], axis=0)
 
 
 def denser(
     emulator: Emulator, data: Num[Array | np.ndarray, "vector bin"], *, points: int = 40, **options: Any
 ) -> Float[np.ndarray, " vector"]:
-    """Share of each posterior that is denser than at the truth, the fiducial: the smallest region that holds the truth.
+    """Share of each posterior that is denser than at the emulator's fiducial: the smallest region that holds the truth.
 
     Over many observations it is spread evenly between 0 and 1 if regions hold the truth as often as they say. The grid
     has so many `points` along each axis over the part of the design that matters; `options` are of `log_likelihood`.
     """
     data = np.asarray(data, np.float64)
     low, high = emulator.parameters.min(axis=0), emulator.parameters.max(axis=0)
-    here = log_likelihood(emulator, np.array([FIDUCIAL]), data, **options)[0][0]
+    here = log_likelihood(emulator, emulator.fiducial[None], data, **options)[0][0]
     found = np.zeros(len(data))
     for start in range(0, len(data), _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -64,7 +61,7 @@ def ideal(
 
     Each is the mean of `n_fields` maps at the fiducial; "add" moves it by an error of the emulated mean.
     """
-    at = np.array([FIDUCIAL])
+    at = emulator.fiducial[None]
     scale, relative = (values[0] for values in emulator.scaled_covariance(at))
     relative = relative / n_fields
     if emulator_error == "add":

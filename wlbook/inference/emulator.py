@@ -12,13 +12,16 @@ from scipy.spatial import Delaunay, QhullError
 
 from wlbook.common import checks
 from wlbook.inference.gaussian_process import Processes
-from wlbook.inference.vectors import ByModel, Points, Vectors
+from wlbook.inference.vectors import ByModel, Point, Points, Vectors
 from wlbook.simulation.cosmology import FIDUCIAL
 
 _FEWEST = {"linear": 3, "quadratic": 6, "gaussian process": 6}
 _NEAR = 0.5  # distance in the unit square at which a model's covariance counts 0.6
 _STEP = 0.05  # of differences of the mean, in units of the design's range
-_SINGULAR = 1e-10  # smallest eigenvalue of a correlation matrix that float64 still inverts to a few digits
+# Smallest eigenvalue of a correlation matrix that is taken for more than rounding. Bins that repeat each other, or add
+# up to a constant, leave (6e-8 mean / scatter)^2 once they were rounded to float32: less than this while their scatter
+# is above a hundredth of their mean. Two bins with a correlation of 0.9999 leave 1e-4.
+_SINGULAR = 1e-10
 
 
 class Emulator:
@@ -35,6 +38,8 @@ class Emulator:
 
     Attributes:
         box: lower corner and extent of the design in both parameters.
+        fiducial: omega_m and sigma_8 of the observed sky, where slopes and fixed covariances are taken; unless told,
+            the book's if that lies inside the design, else the mean of the models.
         labels, means, covariances: name of each bin, and of one map's vector at each model.
     """
 
@@ -45,6 +50,7 @@ class Emulator:
         *,
         method: str = "linear",
         like: "Emulator | None" = None,
+        fiducial: Point | np.ndarray | None = None,
     ):
         checks.one_of("method", method, _FEWEST)
         named = dict(vectors) if isinstance(vectors, Mapping) else {"vector": vectors}
@@ -56,6 +62,10 @@ class Emulator:
             raise ValueError(f"parameters of {len(self.parameters)} models, vectors of {models}: must be as many")
         if models < _FEWEST[method]:
             raise ValueError(f'{models} models: method = "{method}" needs {_FEWEST[method]} or more')
+        if not bins:
+            raise ValueError(
+                f"vectors: no bin of {', '.join(named)} varies enough in every model: more maps are needed"
+            )
         if self.maps <= bins + 2:
             few = f"{self.maps} maps a model for a vector of {bins} bins"
             raise ValueError(f"{few}: must be more than {bins + 2} maps, or fewer bins")
@@ -70,6 +80,8 @@ class Emulator:
             self._triangles = Delaunay(unit)
         except (QhullError, ValueError) as error:
             raise ValueError("parameters: the models lie on one line, must span omega_m and sigma_8") from error
+        usual = FIDUCIAL if self.inside(np.array([FIDUCIAL]))[0] else self.parameters.mean(axis=0)
+        (self.fiducial,) = self._checked(np.array([usual if fiducial is None else fiducial]), "fiducial: ")
         # The standard deviations that covariances are taken relative to, before their average over models.
         deviations = np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
         flat = np.log(deviations).mean(axis=0, keepdims=True) + np.zeros((models, 1))
@@ -95,17 +107,19 @@ class Emulator:
             )
 
     def _check_covariances(self) -> None:
-        # "linear" inverts the covariances of single models, the others an average over all of them.
-        used = self._relative if self.method == "linear" else self._relative.mean(axis=0, keepdims=True)
+        # "linear" inverts the covariances of single models, the others an average over all of them, in units of each
+        # model's own scatter. There a sum of bins that is the same in all maps is hidden: so also as they are.
+        used = self._relative
+        if self.method != "linear":
+            used = np.stack([self._relative.mean(axis=0), self.covariances.mean(axis=0)])
         scale = np.sqrt(np.diagonal(used, axis1=1, axis2=2))
         values, directions = np.linalg.eigh(used / scale[:, :, None] / scale[:, None, :])
         if (singular := np.flatnonzero(values[:, 0] < _SINGULAR)).size:
-            first, second = np.argsort(-np.abs(directions[singular[0], :, 0]))[:2]
+            size = np.abs(directions[singular[0], :, 0])
+            named = [self.labels[place] for place in np.flatnonzero(size > 1e-3 * size.max())]
             where = f"of model {singular[0]}" if self.method == "linear" else "of the vectors"
-            raise ValueError(
-                f"vectors: the covariance {where} is singular, "
-                f"{self.labels[first]} and {self.labels[second]} repeat each other: drop one"
-            )
+            told = f"{', '.join(named[:-1])} and {named[-1]}"
+            raise ValueError(f"vectors: the covariance {where} is singular, {told} repeat each other: drop one")
 
     def unit(self, points: Points) -> Float[np.ndarray, "point 2"]:
         """Points (omega_m, sigma_8) in units of the design's box: between 0 and 1 inside it."""
@@ -117,12 +131,12 @@ class Emulator:
         """Whether each point (omega_m, sigma_8) lies inside the design: between models, not beyond them."""
         return self._triangles.find_simplex(self.unit(points), tol=1e-9) >= 0
 
-    def _checked(self, points: Points) -> Float[np.ndarray, "point 2"]:
+    def _checked(self, points: Points, what: str = "") -> Float[np.ndarray, "point 2"]:
         if not (inside := self.inside(points)).all():
             omega_m, sigma_8 = np.asarray(points)[np.argmin(inside)]
             (low_m, low_8), (high_m, high_8) = self.box[0], self.box[0] + self.box[1]
             raise ValueError(
-                f"omega_m = {omega_m:g}, sigma_8 = {sigma_8:g}: outside the design, whose models lie within "
+                f"{what}omega_m = {omega_m:g}, sigma_8 = {sigma_8:g}: outside the design, whose models lie within "
                 f"{low_m:g} <= omega_m <= {high_m:g} and {low_8:g} <= sigma_8 <= {high_8:g}"
             )
         return np.asarray(points, np.float64)
@@ -164,10 +178,16 @@ class Emulator:
         return self._mean_weights(points) @ self.means
 
     def slopes(self) -> Float[np.ndarray, "2 bin"]:
-        """Derivatives of the mean by omega_m and sigma_8 at the fiducial, by central differences."""
-        steps = np.diag(_STEP * self.box[1])
-        ahead, behind = (self.mean(np.array(FIDUCIAL) + sign * steps) for sign in (1, -1))
-        return (ahead - behind) / (2 * np.diagonal(steps)[:, None])
+        """Derivatives of the mean by omega_m and sigma_8 at the fiducial: central differences, at the rim one-sided."""
+        steps, means, taken = np.diag(_STEP * self.box[1]), [], np.zeros((2, 1))
+        for sign in (1, -1):
+            points = self.fiducial + sign * steps
+            inside = self.inside(points)[:, None]
+            means.append(self.mean(np.where(inside, points, self.fiducial)))
+            taken += inside
+        if not taken.all():
+            raise ValueError("fiducial: in a corner of the design, where no slope can be taken")
+        return (means[0] - means[1]) / (taken * np.diagonal(steps)[:, None])
 
     def error(self, points: Points) -> Float[np.ndarray, "point bin bin"]:
         """Covariance of the error of the mean vector at each point (omega_m, sigma_8).

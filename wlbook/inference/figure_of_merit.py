@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wlbook.inference import bootstrap
-from wlbook.inference.vectors import Models, Vectors
+from wlbook.inference.vectors import Models, Point, Vectors
 from wlbook.simulation import cosmology
 
 Named = tuple[str, str, int]  # how the answers were got, under which degradation, and the network's number
@@ -36,16 +36,24 @@ class Remaining(NamedTuple):
 
 
 def measured(
-    parameters: Models, vectors: Mapping[Named, Vectors], *, n_fields: float, repeats: int, seed: int
+    parameters: Models,
+    vectors: Mapping[Named, Vectors],
+    *,
+    n_fields: float,
+    repeats: int,
+    seed: int,
+    fiducial: Point | None = None,
 ) -> dict[Named, dict[str, Any]]:
     """Merits of every network's answers for the maps as they are and drawn again (`bootstrap.resample`), alike for all.
 
     Mean and covariance are quadratic fits over the design, and the data, `n_fields` > 0 maps observed together, the
-    fit's own mean at the fiducial. For each network there are `logs`, the logarithms of 1 / (68 % area) and
-    1 / sigma(S8) [draw, merit], first as the maps are and then `repeats` >= 2 times, and `limited` as in `Remaining`.
+    fit's own mean at the `fiducial` (as in `Emulator`). For each network there are `logs`, the logarithms of
+    1 / (68 % area) and 1 / sigma(S8) [draw, merit], first as the maps are and then `repeats` >= 2 times, and `limited`
+    as in `Remaining`.
     """
     settled = {f"{number}": _settled(values, seed) for number, values in enumerate(vectors.values())}
     options = {"rows": {name: [name] for name in settled}, "repeats": repeats, "seed": seed, "n_fields": n_fields}
+    options |= {"fiducial": fiducial}
     found = bootstrap.resample(parameters, settled, None, method="quadratic", **options)
     logs = -np.stack([found["log_area"], found["log_s_8_error"]], axis=-1)
     return {which: {"logs": logs[:, row], "limited": bool(found["limited"][row])} for row, which in enumerate(vectors)}

@@ -21,15 +21,16 @@ class GaussianFields:
     bins) is fitted by a quadratic in both parameters, and that fit *is* the universe: maps are drawn from it, and its
     likelihood is exact. Everywhere `noise` is the standard deviation of the shape noise in a pixel.
 
-    It learns from noiseless maps with a `side` [deg], of 7 models or more. `shell` is that of each mode of `rfft2`
-    [y, x_half], modes of equal length together, -1 for the mean; `counts` are the real numbers in each shell.
+    It learns from noiseless maps with a `side` [deg], of 7 models or more; the `fiducial` is the observed sky. `shell`
+    is that of each mode of `rfft2` [y, x_half], modes of equal length together, -1 for the mean; `counts` are the real
+    numbers in each shell.
     """
 
-    def __init__(self, kappa: Maps, parameters: Num[np.ndarray, "map 2"], *, side: Real):
+    def __init__(self, kappa: Maps, parameters: Num[np.ndarray, "map 2"], *, side: Real, fiducial: Point = FIDUCIAL):
         models, which = np.unique(np.asarray(parameters, np.float64), axis=0, return_inverse=True)
         if len(models) < 7:
             raise ValueError(f"parameters of {len(models)} models: a quadratic needs 7 or more")
-        self.side, self.pixels = float(side), int(np.shape(kappa)[-1])
+        self.side, self.pixels, self.fiducial = float(side), int(np.shape(kappa)[-1]), fiducial
         self.low, self.span = models.min(axis=0), np.ptp(models, axis=0)
         wave, half = np.fft.fftfreq(self.pixels, 1 / self.pixels), np.arange(self.pixels // 2 + 1)
         self.shell = np.rint(np.hypot(wave[:, None], half)).astype(int) - 1
@@ -40,6 +41,8 @@ class GaussianFields:
         for model in range(len(models)):
             power = self.power(np.asarray(kappa)[which.ravel() == model])
             values, vectors = np.linalg.eigh(power)
+            if (values[:, 0] <= 1e-10 * values[:, -1]).any():  # of float32 maps: rounding
+                raise ValueError("kappa: bins of the maps repeat each other, or have no power: drop one")
             logs.append(np.einsum("sij,sj,skj->sik", vectors, np.log(values), vectors))
         flat = np.array(logs).reshape(len(models), -1)
         self._coefficients = np.linalg.lstsq(self._powers(models), flat, rcond=None)[0]
@@ -73,7 +76,7 @@ class GaussianFields:
         """
         points = [*map(tuple, parameters.tolist())]
         drawn = [self.draw(point, number, seed=seed + place) for place, point in enumerate(points)]
-        return np.concatenate(drawn), self.draw(FIDUCIAL, 4 * number, seed=seed + len(points))
+        return np.concatenate(drawn), self.draw(self.fiducial, 4 * number, seed=seed + len(points))
 
     def posterior(
         self, power: Float[np.ndarray, "shell bin bin"], *, omega_m: Axis, sigma_8: Axis, noise: Real, n_fields: Real

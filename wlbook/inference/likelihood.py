@@ -7,7 +7,6 @@ from scipy.special import gammaln
 from wlbook.common import checks
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.vectors import Real
-from wlbook.simulation.cosmology import FIDUCIAL
 
 
 def log_likelihood(
@@ -34,7 +33,7 @@ def log_likelihood(
 
     Args:
         data: observed vectors, each a mean over fields.
-        covariance: "varying": that of each point, with its determinant; "fixed": that of the fiducial, everywhere.
+        covariance: "varying": that of each point, with its determinant; "fixed": that of the emulator's fiducial.
         emulator_error: "add" the covariance of the emulated mean's own error, or "ignore" it.
         n_fields: observed fields of the maps' area, > 0; the covariance shrinks by it.
     """
@@ -43,7 +42,7 @@ def log_likelihood(
     checks.one_of("emulator_error", emulator_error, ("ignore", "add"))
     checks.positive("n_fields", n_fields)
     d, residual = data.shape[1], emulator.mean(points)[:, None] - data
-    where = np.array([FIDUCIAL]) if covariance == "fixed" else points
+    where = emulator.fiducial[None] if covariance == "fixed" else points
     square, log_det = _distances(emulator, where, residual.reshape(len(where), -1, d), n_fields, emulator_error)
     square = square.reshape(residual.shape[:2])
     log_det = np.zeros(1) if covariance == "fixed" else log_det

@@ -8,26 +8,24 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
 from wlbook.inference.emulator import Emulator
-from wlbook.inference.vectors import ByModel, ByName, Models, joined
-from wlbook.simulation.cosmology import FIDUCIAL
-
-#: A tenth of each parameter's fiducial value.
-STEPS = {"Omega_m": 0.1 * FIDUCIAL[0], "sigma_8": 0.1 * FIDUCIAL[1]}
+from wlbook.inference.vectors import ByModel, ByName, Models, Point, joined
 
 
-def responses(parameters: Models, vectors: ByModel) -> dict[str, dict[str, Float[np.ndarray, " bin"]]]:
-    """Change of the mean of every bin for each of `STEPS` at the fiducial, in standard deviations of one map.
+def responses(
+    parameters: Models, vectors: ByModel, fiducial: Point | None = None
+) -> dict[str, dict[str, Float[np.ndarray, " bin"]]]:
+    """Change of the mean of every bin when Omega_m or sigma_8 grows by a tenth, in standard deviations of one map.
 
-    NaN for a bin that is the same in all maps of a model.
+    At the fiducial, as in `Emulator`. NaN for a bin that is the same in all maps of a model.
     """
     found = {}
     for name, values in vectors.items():
         alive = _alive(values)
-        emulator = Emulator(parameters, values[..., alive], method="quadratic")
-        scatter = np.sqrt(np.diagonal(emulator.covariance(np.array([FIDUCIAL]))[0]))
-        found[name] = {step: np.full(alive.size, np.nan) for step in STEPS}
-        for (step, by), slope in zip(STEPS.items(), emulator.slopes(), strict=True):
-            found[name][step][alive] = by * slope / scatter
+        emulator = Emulator(parameters, values[..., alive], method="quadratic", fiducial=fiducial)
+        scatter = np.sqrt(np.diagonal(emulator.covariance(emulator.fiducial[None])[0]))
+        found[name] = {step: np.full(alive.size, np.nan) for step in ("Omega_m", "sigma_8")}
+        for changed, at, slope in zip(found[name].values(), emulator.fiducial, emulator.slopes(), strict=True):
+            changed[alive] = 0.1 * at * slope / scatter
     return found
 
 
@@ -36,16 +34,16 @@ def _alive(values: Num[np.ndarray, "model map bin"]) -> Bool[np.ndarray, " bin"]
     return np.ptp(values, axis=1).all(axis=0)
 
 
-def fisher_error(parameters: Models, vectors: ByModel) -> float:
+def fisher_error(parameters: Models, vectors: ByModel, fiducial: Point | None = None) -> float:
     """Error of sigma_8 from one map by these statistics together, omega_m known: (d^T C^-1 d)^-1/2, debiased.
 
-    d is the slope of the mean and C the covariance of one map, both at the fiducial (Hartlap et al. 2007,
-    arXiv:astro-ph/0608064). Bins that are the same in all maps of a model are left out.
+    d is the slope of the mean and C the covariance of one map, both at the fiducial, as in `Emulator` (Hartlap et
+    al. 2007, arXiv:astro-ph/0608064). Bins that are the same in all maps of a model are left out.
     """
     alive = {name: values[..., _alive(values)] for name, values in vectors.items()}
-    emulator = Emulator(parameters, alive, method="quadratic")
+    emulator = Emulator(parameters, alive, method="quadratic", fiducial=fiducial)
     _, slope = emulator.slopes()
-    here = np.array([FIDUCIAL])
+    here = emulator.fiducial[None]
     _, (hartlap,) = emulator.freedom(emulator.covariance_weights(here))
     return float((hartlap * slope @ np.linalg.solve(emulator.covariance(here)[0], slope)) ** -0.5)
 
@@ -65,10 +63,14 @@ def correlation(vectors: ByModel) -> Float[np.ndarray, "bin bin"]:
 
 
 def changes(before: ByName, after: ByName) -> dict[str, Float[np.ndarray, " bin"]]:
-    """How far the mean of every bin moved from `before` to `after`, in standard deviations of one map before."""
+    """How far the mean of every bin moved from `before` to `after`, in standard deviations of one map before.
+
+    0 for a bin that never varies; NaN if there is one map only.
+    """
     scatter = {name: values.std(axis=0, dtype=np.float64) for name, values in before.items()}
     moved = {name: after[name].mean(axis=0) - values.mean(axis=0) for name, values in before.items()}
-    return {name: moved[name] / np.where(scatter[name] > 0, scatter[name], np.inf) for name in before}
+    found = {name: moved[name] / np.where(scatter[name] > 0, scatter[name], np.inf) for name in before}
+    return {name: found[name] if len(before[name]) > 1 else found[name] + np.nan for name in before}
 
 
 def seconds_a_map(statistic: Callable[[Any], Array], kappa: Num[np.ndarray, "map bin y x"]) -> float:

@@ -17,7 +17,6 @@ from wlbook.inference import grids
 from wlbook.inference.emulator import Emulator
 from wlbook.inference.posteriors import posterior_grid
 from wlbook.inference.vectors import AXES, Data, Real
-from wlbook.simulation.cosmology import FIDUCIAL
 
 LogDensity = Callable[[Float[Array, " parameter"]], Float[Array, ""]]
 
@@ -89,11 +88,11 @@ def _log_density(
     d = len(emulator.labels)
     low, span = emulator.box
     hull = ConvexHull(emulator.unit(emulator.parameters)).equations.astype(np.float32)
-    scale = np.exp(emulator.log_deviation(np.array([FIDUCIAL])))[0]  # numbers of the order of one, for float32
+    scale = np.exp(emulator.log_deviation(emulator.fiducial[None]))[0]  # numbers of the order of one, for float32
     mean, deviation, relative = emulator.curves(scale)
     moves = np.array([np.asarray(slope) * widths[name] / scale for name, slope in slopes.items()], np.float32)
     target = (data / scale).astype(np.float32)
-    (here,) = jnp.asarray(emulator.unit(np.array([FIDUCIAL])), jnp.float32)
+    (here,) = jnp.asarray(emulator.unit(emulator.fiducial[None]), jnp.float32)
 
     def log_density(parameters: Float[Array, " parameter"]) -> Float[Array, ""]:
         unit, nuisance = parameters[:2], parameters[2:]

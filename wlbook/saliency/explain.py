@@ -40,12 +40,13 @@ def evaluating(count: Callable[..., int]) -> Callable[[Callable], Callable]:
     return note
 
 
-def towards(parameter: str) -> Float[np.ndarray, "2"]:
+def towards(parameter: str, around: tuple[float, float] = FIDUCIAL) -> Float[np.ndarray, "2"]:
     """The direction in (omega_m, sigma_8) whose component is the change of a parameter.
 
-    It is "omega_m", "sigma_8" or "s_8" = sigma_8 sqrt(omega_m / 0.3), to first order around the fiducial cosmology.
+    It is "omega_m", "sigma_8" or "s_8" = sigma_8 sqrt(omega_m / 0.3), to first order around a universe,
+    the fiducial unless told.
     """
-    omega_m, sigma_8 = FIDUCIAL
+    omega_m, sigma_8 = around
     s_8 = 0.5 * sigma_8 / math.sqrt(0.3 * omega_m), math.sqrt(omega_m / 0.3)
     known = {"omega_m": (1.0, 0.0), "sigma_8": (0.0, 1.0), "s_8": s_8}
     checks.one_of("parameter", parameter, known)

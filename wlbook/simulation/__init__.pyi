@@ -5,7 +5,9 @@ from .boxes import trusted_ell as trusted_ell
 from .boxes import universes as universes
 from .cosmology import FIDUCIAL as FIDUCIAL
 from .cosmology import Cosmology as Cosmology
+from .dataset import fiducial as fiducial
 from .dataset import independent as independent
+from .dataset import seen_in_all as seen_in_all
 from .dataset import select as select
 from .map_files import read_maps as read_maps
 from .map_files import to_fits as to_fits
