@@ -29,7 +29,7 @@ def field_power(
 
     The field's side is in degrees; every bin in ell must hold a mode; a_ia, eta and slab are as in `convergence_power`.
     """
-    ell = np.geomspace(1.0, 1.5 * 180 * pixels / side, 300)
+    ell = np.geomspace(2.0, 1.5 * 180 * pixels / side, 300)
     planes = [float(sources.redshift[share > 0][0]) for share in sources.share if np.sum(share > 0) == 1]
     tables = planes if len(planes) == len(sources.share) else sources.tables()
     smooth = convergence_power(cosmo, ell, tables, a_ia=a_ia, eta=eta, slab=slab)
@@ -41,7 +41,7 @@ def field_power(
     which = np.searchsorted(ell_edges, seen.ravel(), side="left")
     found = []
     for power in smooth:
-        spectrum = np.where(waves > 0, np.interp(np.log(np.maximum(waves, 1)), np.log(ell), power), 0)
+        spectrum = np.where(waves > 0, np.interp(np.log(np.maximum(waves, 2)), np.log(ell), power), 0)
         correlation = np.fft.irfft2(spectrum, s=(wide, wide)) * (wide / (np.deg2rad(side) * _WIDER)) ** 2
         wrapped = (correlation[np.ix_(lag, lag)] * pairs).reshape(2, pixels, 2, pixels).sum(axis=(0, 2))
         modes = np.fft.rfft2(wrapped).real.ravel() * (np.deg2rad(side) / pixels) ** 2
