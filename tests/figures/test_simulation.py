@@ -41,3 +41,8 @@ def test_axes_in_ell_have_numbers_and_mark_what_is_trusted():
     for figure in figures[:2]:
         assert any(list(line.get_xdata()) == [500.0, 500.0] for line in figure.axes[0].lines)
     assert [text.get_text() for text in figures[1].axes[0].get_legend().get_texts()] == ["half", "wider"]
+
+
+def test_a_ladder_without_rungs_is_an_empty_figure():
+    (axis,) = simulation.ladder(ELL, {}, trusted_ell=300.0, means={}).axes
+    assert axis.get_legend() is None and axis.get_ylim() == (0.5, 1.6)
