@@ -13,11 +13,13 @@ same command again goes on: parts that ended well are left alone. `--small` rehe
 - gravity: as in `box.py`, with the rays of maps of 512^2 pixels; the step is compared with copying.
 - training: the loop's maps a second, as in `training.py`.
 - statistics, saliency: maps a second, as in the scripts of these names.
-- network, attribution: chapters 3 and 4 as a book runs them, from an empty store, sized by what was measured to fit into
-  the time that is left: what they recorded and printed. The maps are chapter 1's.
+- network, attribution: chapters 3 and 4 as a book runs them, on chapter 1's maps and from an empty store, as large as
+  fits into the time left by what was measured: what they recorded and printed.
 """
 
 import argparse
+import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -88,12 +90,12 @@ def peak_memory() -> float:
 def device(job: Job) -> Found:
     import jax
     import jax.numpy as jnp
-    import jaxlib
 
     one = jax.devices()[0]
     yield "kind", one.device_kind
     yield "devices", len(jax.devices())
-    yield "versions", {"Python": platform.python_version(), "JAX": jax.__version__, "jaxlib": jaxlib.__version__}
+    installed = sorted((one.name, one.version) for one in importlib.metadata.distributions() if "jax" in one.name)
+    yield "versions", {"Python": platform.python_version(), **dict(installed)}
     yield "GiB for JAX", (one.memory_stats() or {}).get("bytes_limit", 0) / 2**30
     yield "cores", len(os.sched_getaffinity(0))
     if one.platform == "gpu":
@@ -131,7 +133,7 @@ def arrays(small: bool) -> dict[str, np.ndarray]:
     from wlbook.statistics import vectors
 
     found: dict[str, np.ndarray] = {}
-    particles, pixels, steps = (32, 32, 6) if small else (64, 64, 30)
+    particles, pixels, steps = (32, 64, 6) if small else (64, 64, 30)
     box = Box(pixels=pixels, n_maps=8, particles=particles)
     found["box"] = simulate_box(box, Universe(0.26, 0.8, -1, "fiducial", 1))["kappa"].to_numpy()
 
@@ -239,16 +241,12 @@ def gravity(job: Job, particles: int) -> Found:
     yield "peak GiB", peak_memory()
 
 
-TRAININGS = [
+TRAININGS = [  # network, pixels, maps a step, precision, bins; those first that pages are sized by
     ("Ribli18", 512, 32, "bfloat16", 1),
     ("Ribli18", 512, 32, "float32", 1),
     ("Ribli18", 512, 128, "bfloat16", 1),
-    ("Compact", 64, 32, "float32", 1),
-    ("Compact", 64, 32, "bfloat16", 1),
-    ("Compact", 256, 32, "float32", 1),
-    ("Compact", 256, 32, "bfloat16", 1),
-    ("DeepLSS", 128, 32, "float32", 4),
-    ("DeepLSS", 128, 32, "bfloat16", 4),
+    *(("Compact", pixels, 32, precision, 1) for pixels in (64, 256) for precision in ("bfloat16", "float32")),
+    *(("DeepLSS", 128, 32, precision, 4) for precision in ("bfloat16", "float32")),
     ("Ribli18", 512, 128, "float32", 1),
 ]
 
@@ -271,19 +269,17 @@ def training(job: Job) -> Found:
 
 def statistics(job: Job) -> Found:
     script = beside("statistics")
-    from wlbook import statistics as ours
     from wlbook.simulation.survey import Survey
     from wlbook.statistics import vectors
 
-    maps = script.noisy_maps(*((8, 64) if job.small else (256, 512)))[:, None]
-    numbers = {name: 16 for name in vectors.NAMES if name not in ("moments", "scattering")}
+    maps = script.noisy_maps(*((4, 64) if job.small else (256, 512)))[:, None]
+    numbers = {name: 8 for name in vectors.NAMES if name not in ("moments", "scattering")}
     settings = {"survey": Survey(), "side": script.SIDE, "seed": 1}
-    bins = vectors.binning(maps[:64], settings["survey"], numbers, side=script.SIDE, seed=1)
-    for what, names in (("the usual three", vectors.DEFAULT), ("all", vectors.NAMES)):
-        seconds = beside("box").timed(lambda names=names: vectors.measure(maps, bins=bins, **settings, names=names), 1)
-        yield f"a vector of {what}, maps a second", len(maps) / seconds
-    for name, whole, masked in script.alone(ours, maps[:64]):
-        yield name, {"maps a second": whole, "masked": masked}
+    settings["bins"] = vectors.binning(maps[:64], settings["survey"], numbers, side=script.SIDE, seed=1)
+    sets = {"the usual three": vectors.DEFAULT, "all": vectors.NAMES} | {name: [name] for name in vectors.NAMES}
+    for what, names in sets.items():
+        seconds = beside("box").timed(lambda names=names: vectors.measure(maps, **settings, names=names), 1)
+        yield f"{what}, maps a second", len(maps) / seconds
 
 
 def saliency(job: Job) -> Found:
@@ -321,7 +317,7 @@ def profile(job: Job) -> tuple[Path, dict[str, Any]]:
         },
         "03_network": {
             "architecture": "Ribli18", "width": 32, "precision": "bfloat16", "n_seeds": 1, "steps": steps(0.4),
-            "noiseless_steps": steps(0.15), "small_steps": steps(0.01, faster=3.5),
+            "noiseless_steps": steps(0.15), "small_steps": min(200, steps(0.01, faster=3.5)),
         },
         "04_saliency": {"n_seeds": 1, "n_maps": 64, "n_few": 8, "steps": 16},
     }  # fmt: skip
@@ -334,15 +330,27 @@ def profile(job: Job) -> tuple[Path, dict[str, Any]]:
     return path, values
 
 
+class Kept(contextlib.nullcontext[str]):
+    """A page's working folder that stays, so that a page that is stopped leaves what it has reached."""
+
+
 def page(job: Job, chapter: str) -> Found:
-    from wlbook.runner import build, runs
+    from wlbook.runner import build, pages, runs
 
     os.environ["WLBOOK_STORE"] = str(job.work / "store")
+    kept = job.work / chapter
+    kept.mkdir(exist_ok=True)
+    pages.tempfile.TemporaryDirectory = lambda prefix: Kept(tempfile.mkdtemp(prefix=prefix, dir=kept))
     path, values = profile(job)
     yield "profile", values
     run = runs.plan(str(path), [], chapter=chapter)
     started = time.time()
-    done = build.execute(run, [chapter], lambda line: print(line.strip(), flush=True))[chapter]
+    try:
+        done = build.execute(run, [chapter], lambda line: print(line.strip(), flush=True))[chapter]
+    except pages.PageError:
+        log = run.folder / "logs" / f"{chapter}.log"
+        yield "traceback", log.read_text(encoding="utf-8").splitlines()[-25:] if log.is_file() else []
+        raise
     yield "seconds", time.time() - started
     yield "of the page itself", done.seconds
     yield "claims", done.records
@@ -368,10 +376,11 @@ def left_behind(job: Job, part: str) -> dict[str, Any]:
         manifest = read(path)
         stages.setdefault(manifest["stage"], []).append(manifest["seconds"])
     found: dict[str, Any] = {"stored results and their seconds": stages}
-    for folder in (job.work / part).glob("wlbook-*"):
+    for folder in (job.work / CHAPTERS[part]).glob("wlbook-*"):
         found["claims so far"] = {one.stem: read(one) for one in folder.glob("records/[!.]*.json")}
         cells = read(folder / "out.ipynb").get("cells", [])
         found["cells run"] = sum(bool(cell.get("execution_count")) for cell in cells)
+        found["numbers so far"] = glued({"cells": cells})
         printed = (output.get("text", "") for cell in cells for output in cell.get("outputs", []))
         found["printed so far"] = ["".join(text)[-500:] for text in printed if text]
     return found
@@ -379,17 +388,18 @@ def left_behind(job: Job, part: str) -> dict[str, Any]:
 
 # All of it
 
+CHAPTERS = {"network": "03_network", "attribution": "04_saliency"}
 PARTS: dict[str, tuple[Callable[[Job], Found], float]] = {  # and how long it may take [s]
-    "device": (device, 45),
-    "agree": (agree, 100),
-    "twice": (twice, 60),
-    "gravity 256": (lambda job: gravity(job, 256), 60),
-    "gravity 512": (lambda job: gravity(job, 512), 80),
-    "training": (training, 110),
-    "statistics": (statistics, 40),
-    "saliency": (saliency, 60),
-    "network": (lambda job: page(job, "03_network"), 600),
-    "attribution": (lambda job: page(job, "04_saliency"), 600),
+    "device": (device, 40),
+    "agree": (agree, 75),
+    "twice": (twice, 45),
+    "gravity 256": (lambda job: gravity(job, 256), 45),
+    "gravity 512": (lambda job: gravity(job, 512), 60),
+    "training": (training, 80),
+    "statistics": (statistics, 30),
+    "saliency": (saliency, 35),
+    "network": (lambda job: page(job, CHAPTERS["network"]), 600),
+    "attribution": (lambda job: page(job, CHAPTERS["attribution"]), 600),
 }
 PAGES = {"network": 0.6, "attribution": 1.0}  # which share of the time left they may take
 
@@ -403,15 +413,13 @@ def run_part(job: Job, part: str) -> None:
         print(f"{part}: no time left", flush=True)
         return
     print(f"{part}: at most {limit:.0f} s, {left:.0f} s left", flush=True)
-    temporary, partial, log = job.work / part, job.work / f"{part}.json", job.work / f"{part}.log"
-    temporary.mkdir(exist_ok=True)
+    partial, log = job.work / f"{part}.json", job.work / f"{part}.log"
     partial.unlink(missing_ok=True)
-    environment = {**os.environ, "TMPDIR": str(temporary)} if part in PAGES else dict(os.environ)
     command = [sys.executable, __file__, str(job.results), "--child", part, "--end", str(job.end)]
     started, error = time.time(), ""
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [*command, *(["--small"] if job.small else [])], env=environment, stderr=stream, start_new_session=True
+            [*command, *(["--small"] if job.small else [])], stderr=stream, start_new_session=True
         )
         try:
             if process.wait(limit):
