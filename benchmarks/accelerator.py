@@ -120,8 +120,8 @@ def device(job: Job) -> Found:
 # The same numbers as elsewhere, and again
 
 
-def arrays(small: bool) -> dict[str, np.ndarray]:
-    """One of everything, from inputs that NumPy draws."""
+def arrays(small: bool) -> Iterator[dict[str, np.ndarray]]:
+    """One of everything, from inputs that NumPy draws: what there is so far, more each time."""
     import jax
 
     from wlbook import saliency
@@ -136,6 +136,7 @@ def arrays(small: bool) -> dict[str, np.ndarray]:
     particles, pixels, steps = (32, 64, 6) if small else (64, 64, 30)
     box = Box(pixels=pixels, n_maps=8, particles=particles)
     found["box"] = simulate_box(box, Universe(0.26, 0.8, -1, "fiducial", 1))["kappa"].to_numpy()
+    yield found
 
     draw = np.random.default_rng(1)
     white = np.fft.rfft2(draw.normal(size=(32, 1, pixels, pixels)))
@@ -145,8 +146,9 @@ def arrays(small: bool) -> dict[str, np.ndarray]:
     survey, at = Survey(), {"side": 3.5, "seed": 1}
     numbers = {name: 8 for name in vectors.NAMES if name not in ("moments", "scattering")}
     bins = vectors.binning(kappa, survey, numbers, **at)
-    measured = vectors.measure(kappa, survey, bins, **at, names=vectors.NAMES)
+    measured = vectors.measure(kappa, survey, bins, **at, names=vectors.DEFAULT if small else vectors.NAMES)
     found |= {f"statistics, {name}": value for name, value in measured.items()}
+    yield found
 
     model = architectures.Compact(key=jax.random.key(1))
     shown, wanted = kappa / kappa.std(), draw.normal(size=(len(kappa), 2)).astype(np.float32)
@@ -158,6 +160,7 @@ def arrays(small: bool) -> dict[str, np.ndarray]:
     import equinox as eqx
 
     found["network, gradient of a step"] = flat(eqx.filter_jit(eqx.filter_grad(error))(model))
+    yield found
     for method in (saliency.gradient, saliency.integrated_gradients, saliency.lrp):
         found[f"attribution, {method.__name__}"] = saliency.over_maps(method, model, shown, 0)
     settings = Training(steps=steps, batch=16)
@@ -168,7 +171,7 @@ def arrays(small: bool) -> dict[str, np.ndarray]:
     learnt, history = trainer.run(model, shown, wanted, settings, observe=look, key=random.key(1))
     found[f"training, weights after {steps} steps"] = flat(learnt)
     found["training, losses"] = history["loss"]
-    return found
+    yield found
 
 
 def flat(tree: Any) -> np.ndarray:
@@ -196,8 +199,11 @@ def made(job: Job, names: list[str]) -> dict[str, dict[str, np.ndarray]]:
             environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", **ENVIRONMENTS[name]}
             arguments = [*command, str(path), *(["--small"] if job.small else [])]
             running[name] = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
+    end = time.time() + (180 if job.small else PARTS["agree"][1] - 15)
     for process in running.values():
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0, end - time.time()))
+        process.kill()  # what it has written until then counts
     return {name: dict(np.load(path)) for name, path in files.items() if path.is_file()}
 
 
@@ -211,16 +217,18 @@ def agree(job: Job) -> Found:
     found = made(job, list(ENVIRONMENTS))
     for one, other in (("here", "CPU"), ("highest", "CPU"), ("here", "highest")):
         if one in found and other in found:
-            yield f"{one} - {other}", {name: difference(found[one][name], found[other][name]) for name in found[one]}
+            both = [name for name in found[one] if name in found[other]]
+            yield f"{one} - {other}", {name: difference(found[one][name], found[other][name]) for name in both}
     if missing := [name for name in ENVIRONMENTS if name not in found]:
         raise RuntimeError(f"no arrays from: {', '.join(missing)}")
 
 
 def twice(job: Job) -> Found:
     here, again = made(job, ["here", "again"]).values()
-    same = [name for name in here if here[name].tobytes() == again[name].tobytes()]
+    both = [name for name in here if name in again]
+    same = [name for name in both if here[name].tobytes() == again[name].tobytes()]
     yield "same bytes", ", ".join(same) or "none"
-    for name in here:
+    for name in both:
         if name not in same:
             yield name, difference(again[name], here[name])
 
@@ -299,7 +307,8 @@ def profile(job: Job) -> tuple[Path, dict[str, Any]]:
     path, chosen = job.work / "accelerator.yml", job.work / "accelerator.json"
     if path.is_file():
         return path, read(chosen)
-    box, maps = (job.known("gravity 256", name, default=1.0) for name in ("seconds a box", "maps a second"))
+    box = job.known("gravity 256", "seconds a box", default=2.0)
+    maps = job.known("gravity 256", "maps a second", default=200.0)
     rate = job.known("training", called(*TRAININGS[0]), "maps a second", default=2000.0)
     left = job.end - time.time()
     # Half is for compiling and for what pages do beside; the other half goes to maps and networks.
@@ -391,7 +400,7 @@ def left_behind(job: Job, part: str) -> dict[str, Any]:
 CHAPTERS = {"network": "03_network", "attribution": "04_saliency"}
 PARTS: dict[str, tuple[Callable[[Job], Found], float]] = {  # and how long it may take [s]
     "device": (device, 40),
-    "agree": (agree, 75),
+    "agree": (agree, 100),
     "twice": (twice, 45),
     "gravity 256": (lambda job: gravity(job, 256), 45),
     "gravity 512": (lambda job: gravity(job, 512), 60),
@@ -480,9 +489,10 @@ def main() -> None:
     if chosen.child:
         return child(job, chosen.child)
     if chosen.arrays:
-        aside = Path(chosen.arrays).with_suffix(".part.npz")
-        np.savez(aside, **arrays(chosen.small))  # pyright: ignore[reportArgumentType]
-        aside.rename(chosen.arrays)
+        for found in arrays(chosen.small):
+            aside = Path(chosen.arrays).with_suffix(".part.npz")
+            np.savez(aside, **found)  # pyright: ignore[reportArgumentType]
+            aside.rename(chosen.arrays)
         return None
     if not chosen.show:
         cache = ROOT / "build" / "jax-cache"  # that of the pages
