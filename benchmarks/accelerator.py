@@ -78,10 +78,10 @@ def beside(name: str) -> Any:
 
 
 def peak_memory() -> float:
-    """Of the device, in this process [GiB]; NaN where it does not tell."""
+    """Of the device, in this process [GiB]; 0 where it does not tell."""
     import jax
 
-    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", np.nan) / 2**30
+    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0) / 2**30
 
 
 # What it is
@@ -244,8 +244,8 @@ def gravity(job: Job, particles: int) -> Found:
     particles = particles // 8 if job.small else particles
     found = beside("box").measure(particles, **sizes, repeats=2 if particles < 300 else 1)
     yield from found.items()
-    copying = job.known("device", "copying GB a second", default=np.nan)
-    yield "share of copying", found["least GB a step"] / found["seconds a step"] / copying
+    if copying := job.known("device", "copying GB a second", default=0):
+        yield "share of copying", found["least GB a step"] / found["seconds a step"] / copying
     yield "peak GiB", peak_memory()
 
 
