@@ -328,7 +328,7 @@ def profile(job: Job) -> tuple[Path, dict[str, Any]]:
             "architecture": "Ribli18", "width": 32, "precision": "bfloat16", "n_seeds": 1, "steps": steps(0.4),
             "noiseless_steps": steps(0.15), "small_steps": min(200, steps(0.01, faster=3.5)),
         },
-        "04_saliency": {"n_seeds": 1, "n_maps": 64, "n_few": 8, "steps": 16},
+        "04_saliency": {"n_seeds": 1, "n_maps": 64, "n_few": 8},
     }  # fmt: skip
     if job.small:
         values["01_data"] |= {"n_models": 8, "n_maps": 8, "particles": 32, "pixels": 32}
@@ -374,17 +374,21 @@ def glued(notebook: dict[str, Any]) -> dict[str, str]:
         for output in cell.get("outputs", []):
             name = output.get("metadata", {}).get("scrapbook", {}).get("name")
             if name:
-                found[name] = "".join(next(iter(output["data"].values())))
+                found[name] = "".join(next(iter(output["data"].values()))).strip("'\"")
     return found
 
 
-def left_behind(job: Job, part: str) -> dict[str, Any]:
+def left_behind(job: Job, part: str, ended: bool) -> dict[str, Any]:
     """What the store holds, and what a page that did not end had reached: its claims, and its cells."""
-    stages: dict[str, list[float]] = {}
+    stages: dict[str, dict[str, float]] = {}
     for path in sorted((job.work / "store").glob("*/*/manifest.json")):
         manifest = read(path)
-        stages.setdefault(manifest["stage"], []).append(manifest["seconds"])
-    found: dict[str, Any] = {"stored results and their seconds": stages}
+        stage = stages.setdefault(manifest["stage"], {"results": 0, "seconds": 0.0})
+        stage["results"] += 1
+        stage["seconds"] += manifest["seconds"]
+    found: dict[str, Any] = {"stored": stages}
+    if ended:
+        return found
     for folder in (job.work / CHAPTERS[part]).glob("wlbook-*"):
         found["claims so far"] = {one.stem: read(one) for one in folder.glob("records/[!.]*.json")}
         cells = read(folder / "out.ipynb").get("cells", [])
@@ -441,7 +445,7 @@ def run_part(job: Job, part: str) -> None:
                 process.wait()
     found = {**read(partial), "seconds in all": round(time.time() - started, 1)}
     if part in PAGES:
-        found |= left_behind(job, part)
+        found |= left_behind(job, part, ended=not error)
     if error:
         found["error"] = [error, *log.read_text(errors="replace").splitlines()[-12:]]
     write(job.results, {**read(job.results), part: found})
