@@ -347,6 +347,7 @@ def page(job: Job, chapter: str) -> Found:
     from wlbook.runner import build, pages, runs
 
     os.environ["WLBOOK_STORE"] = str(job.work / "store")
+    os.environ["PYTHONOPTIMIZE"] = "1"  # what pages assert holds at the profile `demo`
     kept = job.work / chapter
     kept.mkdir(exist_ok=True)
     pages.tempfile.TemporaryDirectory = lambda prefix: Kept(tempfile.mkdtemp(prefix=prefix, dir=kept))
