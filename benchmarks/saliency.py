@@ -14,7 +14,7 @@ import datetime
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -160,14 +160,22 @@ def compare(number: int, pixels: int, width: int, seconds: float) -> None:
 
 
 def device(architecture: str, number: int, pixels: int, width: int | None, seconds: float) -> None:
-    """Maps a second of each of our methods."""
+    """Print maps a second of each of our methods."""
     kind = jax.devices()[0].device_kind
+    print(f"{datetime.date.today()}  {kind}, JAX {jax.__version__}, {architecture}, maps of {pixels}^2")
+    for name, rate in rates(architecture, number, pixels, width, seconds):
+        print(f"{name:<24} {rate:10.1f} maps/s", flush=True)
+
+
+def rates(
+    architecture: str, number: int, pixels: int, width: int | None, seconds: float
+) -> Iterator[tuple[str, float]]:
+    """Maps a second of each of our methods, by name."""
     made = architectures.Architecture(architecture, {"width": width}).build(
         bins=1, outputs=2, pixels=pixels, key=jax.random.key(1)
     )
     model = architectures.frozen(*architectures.with_state(made))
     maps = np.random.default_rng(1).normal(size=(number, 1, pixels, pixels)).astype(np.float32)
-    print(f"{datetime.date.today()}  {kind}, JAX {jax.__version__}, {architecture}, maps of {pixels}^2")
     square = {"square": pixels // 8, "steps": STEPS}
     for method in saliency.suite(sigma=SIGMA, others=maps[:8], **square):
         method(model, maps, 0, key=jax.random.key(2))
@@ -175,7 +183,7 @@ def device(architecture: str, number: int, pixels: int, width: int | None, secon
         while done == 0 or time.perf_counter() - start < seconds:
             method(model, maps, 0, key=jax.random.key(2))
             done += len(maps)
-        print(f"{method.name:<24} {done / (time.perf_counter() - start):10.1f} maps/s", flush=True)
+        yield method.name, done / (time.perf_counter() - start)
 
 
 def main() -> None:

@@ -32,7 +32,8 @@ from wlbook.simulation.survey import Survey
 RATE, DECAY, STEPS = 1e-3, 1e-2, 10_000
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # Dense peak, from the vendor's data sheet [operations a second]: bfloat16, and float32 in TF32 mode.
-PEAK = {"H100": (989e12, 494e12), "H200": (989e12, 494e12), "A100": (312e12, 156e12)}
+_HOPPER = {"bfloat16": 989e12, "float32": 494e12}
+PEAK = {"H100": _HOPPER, "H200": _HOPPER, "A100": {"bfloat16": 312e12, "float32": 156e12}}
 
 
 def our_step(model: Any, maps: np.ndarray, targets: np.ndarray) -> Any:
@@ -127,38 +128,50 @@ def operations(model: Any, pixels: int) -> float:
     return 3 * sum(2 * (row.weights - row.shape[-1]) * row.shape[0] * row.shape[1] for row in rows)
 
 
-def throughput(architecture: str, batch: int, pixels: int, steps: int) -> None:
+def throughput(
+    architecture: str, batch: int, pixels: int, steps: int, *, precision: str, bins: int = 1
+) -> dict[str, float]:
+    """Maps a second of the training loop, operations a second, and the latter's share of the device's peak."""
     device = jax.devices()[0]
     draw = np.random.default_rng(1)
-    maps = 0.02 * draw.normal(size=(max(4 * batch, 64), 1, pixels, pixels)).astype(np.float32)
+    maps = 0.02 * draw.normal(size=(max(4 * batch, 64), bins, pixels, pixels)).astype(np.float32)
     targets = draw.normal(size=(len(maps), 2)).astype(np.float32)
-    model = architectures.Architecture(architecture).build(bins=1, outputs=2, pixels=pixels, key=jax.random.key(1))
+    model = architectures.Architecture(architecture).build(bins=bins, outputs=2, pixels=pixels, key=jax.random.key(1))
     look = functools.partial(look_at, survey=Survey(), pixel=210 / pixels)
-    work = operations(model, pixels)
+    settings = Training(steps, batch, precision=precision, optimiser="ribli18")
+    plan = plan_for_device(batch, streamed=False)
+    trainer = Trainer(model, settings, look, plan, jax.random.key(2))
+    network, shared = trainer.initial(0, 0)["network"], trainer.place((maps, targets))
+    length = min(plan.scan, steps)
+    order = batches.order(len(maps), batch, jax.random.key(3))
+
+    def advance(network: Any, first: int) -> Any:
+        numbers = np.arange(first, first + length, dtype=np.int32)
+        piece = trainer.place((numbers, np.stack([order(n) for n in numbers]), None))
+        network, loss = trainer.advance(network, *shared, *piece)
+        return network, np.asarray(loss)
+
+    start = time.perf_counter()
+    network, _ = advance(network, 0)
+    first, pieces = time.perf_counter() - start, max(1, steps // length)
+    start = time.perf_counter()
+    for piece in range(pieces):
+        network, _ = advance(network, length * (piece + 1))
+    rate = pieces * length * batch / (time.perf_counter() - start)
+    found = {"maps a second": rate, "TFLOP a second": rate * operations(model, pixels) / 1e12, "first call": first}
+    peak = next((peaks[precision] for name, peaks in PEAK.items() if name in device.device_kind), None)
+    return found | ({"share of peak": 1e12 * found["TFLOP a second"] / peak} if peak else {})
+
+
+def print_throughput(architecture: str, batch: int, pixels: int, steps: int) -> None:
+    device = jax.devices()[0]
     print(f"{datetime.date.today()}  {device.device_kind} x {len(jax.devices())}, JAX {jax.__version__}")
-    print(f"{architecture}, {batch} maps of {pixels}^2 a step, {work / 1e9:.1f} GFLOP a map")
-    for column, precision in enumerate(("bfloat16", "float32")):
-        settings = Training(steps, batch, precision=precision, optimiser="ribli18")
-        plan = plan_for_device(batch, streamed=False)
-        trainer = Trainer(model, settings, look, plan, jax.random.key(2))
-        network, shared = trainer.initial(0, 0)["network"], trainer.place((maps, targets))
-        length = min(plan.scan, steps)
-        order = batches.order(len(maps), batch, jax.random.key(3))
-
-        def advance(network, first, trainer=trainer, shared=shared, order=order, length=length):
-            numbers = np.arange(first, first + length, dtype=np.int32)
-            piece = trainer.place((numbers, np.stack([order(n) for n in numbers]), None))
-            network, loss = trainer.advance(network, *shared, *piece)
-            return network, np.asarray(loss)
-
-        network, _ = advance(network, 0)
-        start = time.perf_counter()
-        for piece in range(max(1, steps // length)):
-            network, _ = advance(network, length * (piece + 1))
-        rate = max(1, steps // length) * length * batch / (time.perf_counter() - start)
-        peak = next((values[column] for name, values in PEAK.items() if name in device.device_kind), None)
-        share = f"   {rate * work / peak:6.1%} of the peak of {peak / 1e12:.0f} TFLOP/s" if peak else ""
-        print(f"{precision:<12} {rate:9.1f} maps/s   {rate * work / 1e12:7.3f} TFLOP/s{share}")
+    print(f"{architecture}, {batch} maps of {pixels}^2 a step")
+    for precision in ("bfloat16", "float32"):
+        found = throughput(architecture, batch, pixels, steps, precision=precision)
+        share = f"   {found['share of peak']:6.1%} of the peak" if "share of peak" in found else ""
+        rate, work = found["maps a second"], found["TFLOP a second"]
+        print(f"{precision:<12} {rate:9.1f} maps/s   {work:7.3f} TFLOP/s{share}")
 
 
 def main() -> None:
@@ -171,7 +184,7 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=200, help="with --throughput")
     chosen = options.parse_args()
     if chosen.throughput:
-        throughput(chosen.throughput, chosen.batch or 32, chosen.pixels, chosen.steps)
+        print_throughput(chosen.throughput, chosen.batch or 32, chosen.pixels, chosen.steps)
     else:
         compare(chosen.batch or 64, chosen.pixels, chosen.width, chosen.rounds)
 

@@ -58,7 +58,7 @@ class Executed:
 def device_class() -> str:
     """What JAX will run on in a page, without importing it: "cpu" or "gpu"."""
     plugins = any(importlib.util.find_spec(f"jax_cuda{n}_plugin") for n in (12, 13))
-    here = Path("/dev/nvidia0").exists() or Path("/proc/driver/nvidia/version").exists()
+    here = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/proc/driver/nvidia/version").exists()
     return "gpu" if plugins and here and "cpu" not in os.environ.get("JAX_PLATFORMS", "") else "cpu"
 
 
