@@ -4,10 +4,12 @@ A text is a file, and in brackets what of it: `kappa.fits[BIN2]` an extension by
 `maps.h5[stage3/kg]` an array, and then an index: `kappa.npy[17]`, `maps.h5[kappa][3,17]`.
 """
 
+import functools
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +18,11 @@ import numpy as np
 UNSEEN = -1.6375e30  # what HEALPix writes where nothing was observed
 _SENTINELS = (-99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
 _LARGEST = 50.0  # of |kappa|, noise included
+_FAR = 30.0  # standard deviations of all other pixels from their mean
 _NARROWEST, _WIDEST = 1e-6, 5.0  # of its standard deviation
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_ABOVE = re.compile(r"(?P<file>.+?)\s*>\s*(?P<least>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)")
+_UNITS = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "arcmin": 1 / 60, "arcsec": 1 / 3600, "rad": math.degrees(1)}
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz", ".fz")
 
 
@@ -28,11 +33,13 @@ class Place(NamedTuple):
         path: the file, or the folder of a zarr store.
         part: extension, or name of the array; "" where the file holds one only.
         index: of the first axes.
+        above: of weights: a pixel with more than that is observed.
     """
 
     path: Path
     part: str = ""
     index: tuple[int, ...] = ()
+    above: float | None = None
 
     def __str__(self) -> str:
         part = f"[{self.part}]" if self.part else ""
@@ -42,7 +49,7 @@ class Place(NamedTuple):
 class Found(NamedTuple):
     """An array as the file holds it, and the file's header, if it has one."""
 
-    values: np.ndarray
+    values: Any
     header: Mapping[str, Any]
 
 
@@ -55,7 +62,11 @@ def place(text: str, folder: Path) -> Place:
     """
     text = text.strip()
     whole = folder / text
-    if whole.exists() or "[" not in text:
+    if exists(whole):
+        return Place(whole)
+    if above := _ABOVE.fullmatch(text):
+        return place(above["file"], folder)._replace(above=float(above["least"]))
+    if "[" not in text:
         return Place(whole)
     name, rest = text[: text.index("[")], text[text.index("[") :]
     groups = _BRACKETS.findall(rest)
@@ -67,6 +78,14 @@ def place(text: str, folder: Path) -> Place:
     if not all(map(_is_index, indices)):
         raise ValueError(f"{text}: an index must be whole numbers, as in FILE[17] or FILE[3,17]")
     return Place(path, part, tuple(int(number) for group in indices for number in group.split(",")))
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder."""
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def _is_index(text: str) -> bool:
@@ -89,35 +108,40 @@ def read(where: Place, cut: tuple[int | slice, ...] = ()) -> Found:
     Args:
         where: the place.
         cut: of the axes that its index leaves; only that part is read.
-
-    Raises:
-        ValueError: one line with the place and what is wrong.
     """
-    path, index = where.path, (*where.index, *cut)
-    try:
-        if not path.exists():
-            raise ValueError("no such file")
-        header: Mapping[str, Any] = {}
-        if is_fits(path):
-            values, header = _from_fits(path, where.part)
-        elif path.suffix == ".npy":
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
-        elif path.suffix == ".npz":
-            values = _from_npz(path, where.part)
-        elif path.suffix in (".h5", ".hdf5", ".hdf"):
-            return Found(_native(_from_hdf5(path, where.part, index)), header)
-        elif path.suffix == ".zarr" or (path.is_dir() and any(path.glob("*zarr*"))):
-            return Found(_native(_from_zarr(path, where.part, index)), header)
-        else:
-            raise ValueError("not a FITS file, nor one that ends in .npy, .npz, .h5, .hdf5 or .zarr")
-        return Found(_native(_indexed(values, index)), header)
-    except (OSError, TypeError, KeyError, IndexError, EOFError, ValueError) as error:
-        raise ValueError(f"{where}: {error}".splitlines()[0]) from None
+    return _taken(where, lambda values: _native(_indexed(values, (*where.index, *cut))))
 
 
 def shape(where: Place) -> tuple[int, ...]:
-    """Shape of the array at a place, which only FITS files, and archives, are read for."""
-    return read(where).values.shape
+    """Shape of the array at a place."""
+    return tuple(map(int, _taken(where, lambda values: values.shape).values))[len(where.index) :]
+
+
+def is_whole(where: Place) -> bool:
+    """Whether all of a file is read for any part of it."""
+    return is_fits(where.path) or where.path.suffix == ".npz"
+
+
+def _taken(where: Place, take: Callable[[Any], Any]) -> Found:
+    """What is taken of the array at a place while its file is open."""
+    path, part = where.path, where.part
+    try:
+        if not exists(path):
+            raise ValueError("no such file")
+        if is_fits(path):
+            return _from_fits(path, part, take)
+        if path.suffix == ".npy":
+            return Found(take(np.lib.format.open_memmap(path, mode="r")), {})
+        if path.suffix == ".npz":
+            stat = path.stat()
+            return Found(take(_from_npz(path, part, (stat.st_mtime_ns, stat.st_size, stat.st_ino))), {})
+        if path.suffix in (".h5", ".hdf5", ".hdf"):
+            return Found(_from_hdf5(path, part, take), {})
+        if path.suffix == ".zarr" or (path.is_dir() and any(path.glob("*zarr*"))):
+            return Found(take(_from_zarr(path, part)), {})
+        raise ValueError("not a FITS file, nor one that ends in .npy, .npz, .h5, .hdf5 or .zarr")
+    except Exception as error:  # whatever a library stumbles over, it is the file that is bad
+        raise ValueError(f"{where}: {str(error) or type(error).__name__}".splitlines()[0]) from None
 
 
 def _native(values: Any) -> np.ndarray:
@@ -146,62 +170,76 @@ def _choose(part: str, names: list[str], what: str) -> str:
     return part
 
 
-def _from_npz(path: Path, part: str) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as file:
+@functools.lru_cache(1)  # maps are asked for one after the other, and an archive is read whole
+def _from_npz(path: Path, part: str, changed: tuple[int, ...]) -> np.ndarray:
+    del changed
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return file[_choose(part, list(file.files), "arrays")]
 
 
-def _from_hdf5(path: Path, part: str, index: tuple[int | slice, ...]) -> np.ndarray:
+def _from_hdf5(path: Path, part: str, take: Callable[[Any], Any]) -> Any:
     import h5py  # only who has such files waits for this import
 
     with h5py.File(path, "r") as file:
-        names: list[str] = []
-        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        return np.asarray(_indexed(file[_choose(part.strip("/"), names, "arrays")], index))
+        part = part.strip("/")
+        if not part or not isinstance(file.get(part), h5py.Dataset):
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            part = _choose(part, names, "arrays")
+        return take(file[part])
 
 
-def _from_zarr(path: Path, part: str, index: tuple[int | slice, ...]) -> np.ndarray:
+def _from_zarr(path: Path, part: str) -> Any:
     import zarr
 
     found: Any = zarr.open(path, mode="r")
     if isinstance(found, zarr.Group):
         names = [name for name, _ in found.arrays()] if not part else [part]
         found = found[_choose(part, names, "arrays")]
-    return np.asarray(_indexed(found, index))
+    return found
 
 
-def _from_fits(path: Path, part: str) -> tuple[Any, dict[str, Any]]:
+def _from_fits(path: Path, part: str, take: Callable[[Any], Any]) -> Found:
     from astropy.io import fits
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of cards that break the standard: those that matter are read one by one
         warnings.filterwarnings("error", message=".*truncated")
         try:
-            with fits.open(path) as file:
+            with path.open("rb") as stream, fits.open(stream) as file:
                 images = [hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
                 if not images:
                     tables = [hdu.header.get("PIXTYPE") == "HEALPIX" for hdu in file[1:]]
                     what = "a HEALPix map, no flat image" if any(tables) else "no image"
                     raise ValueError(f"holds {what}")
-                names = [hdu.name or str(file.index_of(hdu)) for hdu in images]
+                named = Counter(hdu.name for hdu in images)
+                numbers = [i for i, hdu in enumerate(file) if any(hdu is one for one in images)]
+                names = [
+                    hdu.name if hdu.name and named[hdu.name] == 1 else str(i)
+                    for i, hdu in zip(numbers, images, strict=True)
+                ]
                 if part.isdigit() and part not in names:
                     number = int(part)
                     chosen = file[number] if number < len(file) else None
-                    if chosen not in images:
+                    if not any(chosen is one for one in images):
                         raise ValueError(f"extension {number} is no image; there are {', '.join(names)}")
                 else:
                     upper = [name.upper() for name in names]
                     chosen = images[upper.index(_choose(part.upper(), upper, "images"))]
                 header = {**_cards(file[0].header), **_cards(chosen.header)}
-                return np.array(chosen.data), header
-        except (OSError, TypeError, EOFError, Warning) as error:
-            raise ValueError(f"not a FITS file that can be read ({error})") from None
+                if chosen.data is None:
+                    raise ValueError("its image has no pixels")
+                return Found(np.array(take(chosen.data)), header)
+        except ValueError:  # ours
+            raise
+        except Exception as error:  # whatever astropy stumbles over
+            raise ValueError(f"not a FITS file that can be read ({str(error) or type(error).__name__})") from None
 
 
 def _cards(header: Any) -> dict[str, Any]:
     """The cards that tell the size of an image; one that cannot be read is as good as a text."""
     found = {}
-    for name in ("ANGLE", "CDELT1", "CD1_1", "CUNIT1", "CTYPE1", "NAXIS1"):
+    for name in ("ANGLE", "CDELT1", "CD1_1", "CD2_1", "CUNIT1", "CTYPE1"):
         try:
             if name in header:
                 found[name] = header[name]
@@ -218,11 +256,12 @@ def side_of(header: Mapping[str, Any], pixels: int) -> float | None:
     """
     if "ANGLE" in header:
         return plausible_side(header["ANGLE"], "ANGLE")
-    degrees = str(header.get("CUNIT1", "")).strip().lower() in ("deg", "degree", "degrees") or "CTYPE1" in header
-    width = header.get("CDELT1", header.get("CD1_1"))
-    if degrees and isinstance(width, int | float) and width:
-        return plausible_side(abs(width) * pixels, "CDELT1 x pixels")
-    return None
+    celestial = str(header.get("CTYPE1", ""))[:5] in ("RA---", "DEC--", "GLON-", "GLAT-", "ELON-", "ELAT-")
+    unit = _UNITS.get(str(header.get("CUNIT1", "deg" if celestial else "")).strip().lower())
+    widths = [header.get(name, 0) for name in (("CDELT1",) if "CDELT1" in header else ("CD1_1", "CD2_1"))]
+    if unit is None or not all(isinstance(one, int | float) for one in widths) or not any(widths):
+        return None
+    return plausible_side(math.hypot(*widths) * unit * pixels, "CDELT1 x pixels")
 
 
 def plausible_side(value: Any, name: str) -> float:
@@ -257,15 +296,40 @@ def check_kappa(kappa: np.ndarray, observed: np.ndarray | None = None) -> None:
         raise ValueError(f"{bad} pixels are NaN or infinite; a mask can leave them out")
     if bad := int(np.sum(seen < 0.5 * UNSEEN)):
         raise ValueError(f"{bad} pixels are UNSEEN ({UNSEEN:g}); a mask can leave them out")
-    for value in _SENTINELS:
+    with np.errstate(over="ignore", invalid="ignore"):
+        far = _far_from_all_others(seen)
+    for value in (*_SENTINELS, *far):
         if bad := int(np.sum(seen == value)):
             raise ValueError(f"{bad} pixels are {value:g}, a mark for missing data; a mask can leave them out")
-    largest, spread = float(np.abs(seen).max()), float(np.std(seen, dtype=np.float64))
+    with np.errstate(over="ignore"):
+        largest, spread = float(np.abs(seen).max()), float(np.std(seen, dtype=np.float64))
     if largest > _LARGEST or not _NARROWEST <= spread <= _WIDEST:
         raise ValueError(
             f"|kappa| reaches {largest:.3g} with a standard deviation of {spread:.3g}: must be <= {_LARGEST:g}, and "
             f"{_NARROWEST:g} to {_WIDEST:g}; kappa is a few hundredths"
         )
+
+
+def _far_from_all_others(seen: np.ndarray) -> list[float]:
+    """Least and largest value, if they stand out as no kappa does, and the largest (halos do) in several pixels."""
+    found = []
+    for value, fewest in ((float(seen.min()), 1), (float(seen.max()), 2)):
+        others = seen[seen != value].astype(np.float64)
+        several = 10 * others.size >= seen.size and seen.size - others.size >= fewest
+        if several and abs(value - others.mean()) > _FAR * others.std():
+            found.append(value)
+    return found
+
+
+def observed(where: Place) -> np.ndarray:
+    """What the mask at a place lets through, as `check_mask` reads it; where it has `above`, all that is more."""
+    values = read(where).values
+    try:
+        if where.above is None:
+            return check_mask(values)
+        return check_mask(np.isfinite(values) & (values > max(where.above, 0.5 * UNSEEN)))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def check_mask(values: np.ndarray) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Other people's maps: files in, one dataset out, every file right or refused by its name; and our maps out as FITS."""
 
 import csv
+import math
 import warnings
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,8 @@ from wlbook.simulation.dataset import SPLITS, labelled
 from wlbook.simulation.map_tables import TABLE, Row
 from wlbook.simulation.survey import NOISE
 
+_AXES = ("map", "bin", "y", "x")
+_BLOCK = 2**26  # bytes of maps that are read together
 _SAMPLE = 9  # maps that are looked at first: most of them say what size the others must have
 
 
@@ -89,34 +93,36 @@ def read_maps(
     checks.one_of("bad_files", bad, ("refuse", "skip"))
     checks.one_of("noise", noise, NOISE)
     folder = Path(source)
-    if not folder.exists() and "[" not in folder.name:
+    if not images.exists(images.place(str(folder), Path()).path):
         raise ValueError(f'source = {folder}: must be "simulate", a folder or a file, and there is no such')
-    rows = _first(map_tables.rows(folder, axes=axes, labels=labels), n_maps)
+    rows = map_tables.rows(folder, axes=axes, labels=labels)
     _check_redshifts(rows)
     usual = _usual(rows, pixels, side)
-    found: list[tuple[Row, int, _Image]] = []
+    found: list[tuple[Row, _Image]] = []
     taken: Counter = Counter()
-    for row in progress(rows, "reading maps", total=len(rows), unit="map"):
-        try:
-            of_row = _read(row, pixels, side)
-            if usual and of_row[0].size != usual:
-                raise ValueError(f"{row.places[0]}: {_told(of_row[0].size)}, most others {_told(usual)}")
-        except ValueError as error:
-            if bad == "refuse":
-                raise
-            warnings.warn(f"skipped {error}", SkippedWarning, stacklevel=2)
-            continue
-        for number, image in enumerate(of_row):
-            taken[row.universe, row.split] += 1
-            if n_maps is None or taken[row.universe, row.split] <= n_maps:
-                found.append((row, number, image))
+    for row in progress(rows, "reading maps", total=len(rows), unit="row"):
+        place = row.universe, row.split
+        for image in _maps(row, pixels, side) if n_maps is None or taken[place] < n_maps else ():
+            if isinstance(image, _Image):
+                usual = usual or image.size
+                if image.size != usual:
+                    image = ValueError(f"{row.places[0]}: {_told(image.size)}, most others {_told(usual)}")
+            if isinstance(image, ValueError):
+                if bad == "refuse":
+                    raise image
+                warnings.warn(f"skipped {image}", SkippedWarning, stacklevel=2)
+                continue
+            taken[place] += 1
+            found.append((row, image))
+            if taken[place] == n_maps:
+                break
     for split in SPLITS:
         if not any(row.split == split for row, *_ in found):
             raise ValueError(f"source = {folder}: holds no usable map of split {split!r}; {TABLE} can name them")
     return _dataset(folder, _as_many(found), source_redshift).assign_attrs(noise=noise)
 
 
-def _as_many(found: list[tuple[Row, int, _Image]]) -> list[tuple[Row, int, _Image]]:
+def _as_many(found: list[tuple[Row, _Image]]) -> list[tuple[Row, _Image]]:
     """Maps without those that some model has more of to test on: its means and covariances are set side by side."""
     numbers = Counter(row.universe for row, *_ in found if row.split == "test")
     least = min(numbers.values())
@@ -138,16 +144,6 @@ def _told(size: tuple[tuple[int, ...], float]) -> str:
     return f"{size[0]} over {size[1]:g} deg"
 
 
-def _first(rows: Sequence[Row], n_maps: int | None) -> list[Row]:
-    seen: Counter = Counter()
-    kept = []
-    for row in rows:
-        seen[row.universe, row.split] += 1
-        if n_maps is None or seen[row.universe, row.split] <= n_maps:
-            kept.append(row)
-    return kept
-
-
 def _check_redshifts(rows: Sequence[Row]) -> None:
     """All maps have sources at the same redshifts, in the same order: others cannot be compared."""
     usual = Counter(row.redshift for row in rows).most_common(1)[0][0] if rows else ()
@@ -159,66 +155,98 @@ def _check_redshifts(rows: Sequence[Row]) -> None:
 
 def _usual(rows: Sequence[Row], pixels: int | None, side: float | None) -> tuple[tuple[int, ...], float] | None:
     """The size that most of a few maps have, spread over all of them; None if none can be read."""
-    sizes: Counter = Counter()
-    for row in rows[:: max(1, len(rows) // _SAMPLE)]:
-        try:
-            sizes[_read(row, pixels, side)[0].size] += 1
-        except ValueError:
-            continue
+    few = (next(_maps(row, pixels, side)) for row in rows[:: max(1, len(rows) // _SAMPLE)])
+    sizes = Counter(image.size for image in few if isinstance(image, _Image))
     return sizes.most_common(1)[0][0] if sizes else None
 
 
-def _read(row: Row, pixels: int | None, side: float | None) -> list[_Image]:
-    """The maps of a row, each checked; what is wrong with a file is said by its name."""
-    parts, sides = [], []
-    for place in row.places:
-        values, header = images.read(place, row.cut)
-        stack = _ordered(place, values, row)
-        try:
-            own = row.side or images.side_of(header, stack.shape[-1]) or side
-            if own is None:
-                raise ValueError(
-                    "no ANGLE in a header, the side [deg]: give it as a column of maps.csv or as source_side"
-                )
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from None
-        parts.append(stack)
-        sides.append(own)
-    if len({(part.shape, one) for part, one in zip(parts, sides, strict=True)}) > 1:
-        raise ValueError(f"{row.places[0]}: its bins differ in size")
-    kappa = np.concatenate(parts, axis=1)
-    observed = _observed(row, kappa.shape)
-    return [_image(row, one, observed, sides[0], pixels) for one in kappa]
+def _maps(row: Row, pixels: int | None, side: float | None) -> Iterator[_Image | ValueError]:
+    """The maps of a row, each checked, or what is wrong with one of them, or with all."""
+    try:
+        observed, number = None, 0
+        for cut in _blocks(row):
+            parts, sides = zip(*(_part(row, place, cut, side) for place in row.places), strict=True)
+            if len({(part.shape, one) for part, one in zip(parts, sides, strict=True)}) > 1:
+                raise ValueError(f"{row.places[0]}: its bins differ in size")
+            if observed is None and row.masks:
+                observed = _observed(row, (sum(part.shape[1] for part in parts), *parts[0].shape[2:]))
+            for kappa in zip(*parts, strict=True):
+                try:
+                    yield _image(row, np.concatenate(kappa), observed, sides[0], pixels)
+                except ValueError as error:
+                    yield ValueError(f"{error} (map {number} of {row.where})" if "map" in row.axes else str(error))
+                number += 1
+    except ValueError as error:
+        yield error
 
 
-def _ordered(place: images.Place, values: np.ndarray, row: Row) -> np.ndarray:
-    """An array with the axes [map, bin, y, x]."""
-    words = row.axes or ("map", "bin", "y", "x")[-values.ndim :] if values.ndim != 3 else row.axes or ("bin", "y", "x")
-    left = [
-        word for word, cut in zip(words, (*row.cut, *[slice(None)] * len(words)), strict=False) if cut == slice(None)
-    ]
-    if len(left) != values.ndim or not {"y", "x"} <= {*left}:
-        raise ValueError(f"{place}: has the shape {values.shape}, its axes are {' '.join(left)}: set axes")
-    order = [left.index(word) for word in ("map", "bin", "y", "x") if word in left]
-    new = tuple(i for i, word in enumerate(("map", "bin", "y", "x")) if word not in left)
+def _blocks(row: Row) -> list[tuple[int | slice, ...]]:
+    """Cuts of a row's arrays that are read at once; one where a file is read whole anyway."""
+    place = row.places[0]
+    if images.is_whole(place):
+        return [row.cut]
+    shape = images.shape(place)
+    words = _words(row, len(shape))
+    cut = [*(row.cut or [slice(None)] * len(words))]
+    axis = words.index("map") if "map" in words else 0
+    if "map" not in words or not isinstance(cut[axis], slice) or not shape[axis]:
+        return [tuple(cut)]
+    each = math.prod(size for size, word in zip(shape, words, strict=True) if word not in ("model", "map"))
+    step, maps = max(1, _BLOCK // (8 * max(1, each))), range(shape[axis])[cut[axis]]
+    blocks = [slice(maps[i], maps[min(i + step, len(maps)) - 1] + 1) for i in range(0, len(maps), step)]
+    return [tuple([*cut[:axis], block, *cut[axis + 1 :]]) for block in blocks]
+
+
+def _words(row: Row, dimensions: int) -> tuple[str, ...]:
+    """The names of a row's axes, without those that an index takes: by default y x, bin y x, map bin y x."""
+    place = row.places[0]
+    words = row.axes or (("bin", "y", "x") if dimensions == 3 else _AXES[-dimensions:])
+    if len(words) == dimensions + len(place.index):
+        words = words[len(place.index) :]
+    if len(words) != dimensions or not {"y", "x"} <= {*words}:
+        named = f", named {' '.join(row.axes)}" if row.axes else ""
+        raise ValueError(f"{place}: has {dimensions} axes{named}: set axes")
+    if "model" in words and not row.cut:
+        raise ValueError(f"{place}: its axis model needs labels; {TABLE} can name each model, as in {place.path}[0]")
+    return words
+
+
+def _part(row: Row, place: images.Place, cut: tuple[int | slice, ...], side: float | None) -> tuple[np.ndarray, float]:
+    """A cut of one of a row's arrays [map, bin, y, x], and the side of its maps [deg]."""
+    values, header = images.read(place, cut)
+    words = _words(row, values.ndim + sum(isinstance(one, int) for one in cut))
+    whole = [slice(None)] * (len(words) - len(cut))
+    left = [word for word, one in zip(words, (*cut, *whole), strict=True) if isinstance(one, slice)]
+    order = [left.index(word) for word in _AXES if word in left]
+    new = tuple(i for i, word in enumerate(_AXES) if word not in left)
     stack = np.expand_dims(np.transpose(values, order), new)
-    if stack.shape[-1] != stack.shape[-2]:
+    if not stack.size or stack.shape[-1] != stack.shape[-2]:
         raise ValueError(f"{place}: {values.shape} is not a square image")
-    return stack
+    try:
+        own = row.side or images.side_of(header, stack.shape[-1]) or side
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+    if own is None:
+        raise ValueError(
+            f"{place}: no ANGLE in a header, the side [deg]: give it as a column of {TABLE} or as source_side"
+        )
+    return stack, own
 
 
-def _observed(row: Row, shape: tuple[int, ...]) -> np.ndarray | None:
-    """What the masks of a row let through [bin, y, x]; None for everything."""
+def _observed(row: Row, shape: tuple[int, ...]) -> np.ndarray:
+    """What the masks of a row let through [bin, y, x]: one for all bins, or one for each, in files or in one array."""
     masks = []
     for place in row.masks:
-        values = images.read(place).values
-        if values.shape != shape[-2:]:
-            raise ValueError(f"mask = {place}: is of shape {values.shape}, must be {shape[-2:]} like the maps")
         try:
-            masks.append(images.check_mask(values))
+            seen = images.observed(place)
         except ValueError as error:
-            raise ValueError(f"mask = {place}: {error}") from None
-    return np.broadcast_to(np.stack(masks), shape[1:]) if masks else None
+            raise ValueError(f"mask = {error}") from None
+        if seen.shape not in (shape[-2:], shape):
+            raise ValueError(f"mask = {place}: is of shape {seen.shape}, must be {shape[-2:]} like the maps")
+        masks.append(seen.reshape(-1, *shape[-2:]))
+    if sum(map(len, masks)) not in (1, shape[0]):
+        raise ValueError(f"mask = {row.masks[0]}: there must be one, or {shape[0]}, one a bin")
+    return np.broadcast_to(np.concatenate(masks), shape)
 
 
 def _image(row: Row, kappa: np.ndarray, observed: np.ndarray | None, side: float, pixels: int | None) -> _Image:
@@ -241,9 +269,7 @@ def _image(row: Row, kappa: np.ndarray, observed: np.ndarray | None, side: float
     return _Image(coarse if observed is None else np.where(observed, coarse, np.float32(0)), observed, side)
 
 
-def _dataset(
-    folder: Path, found: Sequence[tuple[Row, int, _Image]], source_redshift: float | list[float]
-) -> xr.Dataset:
+def _dataset(folder: Path, found: Sequence[tuple[Row, _Image]], source_redshift: float | list[float]) -> xr.Dataset:
     rows = [row for row, *_ in found]
     models = sorted({row.universe for row in rows if row.split != "fiducial"})
     number = {universe: i for i, universe in enumerate(models)}
@@ -255,7 +281,7 @@ def _dataset(
             UnknownBoxesWarning,
             stacklevel=3,
         )
-    kappa = np.stack([image.kappa for *_, image in found])
+    kappa = np.stack([image.kappa for _, image in found])
     made_of = {
         "omega_m": [row.universe[0] for row in rows],
         "sigma_8": [row.universe[1] for row in rows],
@@ -264,11 +290,11 @@ def _dataset(
         "split": [SPLITS.index(row.split) for row in rows],
     }
     data = labelled(kappa, made_of, "convergence")
-    masks = [image.observed for *_, image in found]
+    masks = [image.observed for _, image in found]
     if any(mask is not None for mask in masks):
         full = np.ones(kappa.shape[1:], bool)
         data["observed"] = (("map", "bin", "y", "x"), np.stack([full if mask is None else mask for mask in masks]))
-    side = found[0][2].side
+    side = found[0][1].side
     pixel = side * 60 / kappa.shape[-1]
     data.attrs = {"side": side, "pixel": pixel, "source": folder.name, "trusted_ell": 180 * 60 / pixel}
     unsaid = source_redshift if isinstance(source_redshift, list) else [source_redshift]
@@ -291,11 +317,14 @@ def to_fits(data: xr.Dataset, folder: str | Path) -> None:
         data: maps, as `maps.simulate` returns them.
         folder: made if need be; images of the same names are replaced.
     """
-    folder = Path(folder)
-    redshift = data.attrs.get("source_redshift", [])
-    seen: Counter = Counter()
     from astropy.io import fits
 
+    folder = Path(folder)
+    bins = data.sizes["bin"]
+    redshift = [float(z) for z in data.attrs.get("source_redshift", [])] or [float(b + 1) for b in range(bins)]
+    depths = [f"{z:.2f}" for z in redshift]
+    ends = [""] * bins if len({*depths}) == bins else [f"_bin{b + 1}" for b in range(bins)]
+    seen: Counter = Counter()
     rows = []
     for i in progress(range(data.sizes["map"]), "writing maps", unit="map"):
         one = data.isel(map=i)
@@ -304,13 +333,24 @@ def to_fits(data: xr.Dataset, folder: str | Path) -> None:
         (folder / model).mkdir(parents=True, exist_ok=True)
         names = []
         for b, image in enumerate(one["kappa"].values):
-            z = redshift[b] if b < len(redshift) else b + 1
-            names.append(f"{model}/WLconv_z{z:.2f}_{seen[model]:04d}r.fits")
-            header: Any = fits.Header({"ANGLE": data.attrs["side"], "Z": z, "OMEGA_M": float(one.omega_m)})
+            names.append(f"{model}/WLconv_z{depths[b]}_{seen[model]:04d}r{ends[b]}.fits")
+            header: Any = fits.Header({"ANGLE": data.attrs["side"], "Z": redshift[b], "OMEGA_M": float(one.omega_m)})
             header["SIGMA_8"] = float(one.sigma_8)
             fits.writeto(folder / names[-1], image.astype(np.float32), header, overwrite=True)
         values = [f"{float(one[name]):.8g}" for name in ("omega_m", "sigma_8")]
-        split, depth = SPLITS[int(one.split)], ";".join(f"{z:g}" for z in redshift)
-        rows.append([";".join(names), *values, split, int(one.seed), depth])
+        seed = int(one.seed) if data.attrs.get("boxes_known", 1) else ""
+        row = [";".join(names), *values, SPLITS[int(one.split)], seed, ";".join(f"{z:g}" for z in redshift)]
+        rows.append([*row, ";".join(_write_masks(one["observed"].values, folder)) if "observed" in one else ""])
     with (folder / TABLE).open("w", newline="") as stream:
-        csv.writer(stream).writerows([map_tables.COLUMNS, *rows])
+        csv.writer(stream).writerows([(*map_tables.COLUMNS, "mask"), *rows])
+
+
+def _write_masks(observed: np.ndarray, folder: Path) -> list[str]:
+    """Names of the images that hold these masks [bin, y, x]; equal ones are written once."""
+    from astropy.io import fits
+
+    names = [f"mask_{zlib.crc32(np.packbits(mask).tobytes()):08x}.fits" for mask in observed]
+    for name, mask in zip(names, observed, strict=True):
+        if not (folder / name).exists():
+            fits.writeto(folder / name, mask.astype(np.uint8))
+    return names

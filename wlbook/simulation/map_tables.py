@@ -5,6 +5,7 @@ Nothing is read here but names and tables; `map_files` reads the maps.
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,15 +79,16 @@ def rows(source: Path, *, axes: str = "", labels: str = "") -> list[Row]:
                     f"source = {source}: holds neither {TABLE} nor Om0.260_si0.800/WLconv_z1.00_0001r.fits"
                 )
     else:
-        found = _from_labels(source, words, labels)
+        found = list(_from_labels(source, words, labels))
     return one_universe_each(found)
 
 
 def files(source: Path, labels: str = "") -> list[Path]:
     """Every file that maps are read from, the tables among them: what they hold decides what the maps are."""
     if not source.is_dir() or source.suffix == ".zarr":
-        of_labels = [_labels_of(labels, source.parent)[0]] if labels else []
-        return [one for one in (images.place(str(source), Path()).path, *of_labels) if one.exists()]
+        path = images.place(str(source), Path()).path
+        of_labels = [_labels_of(labels, path.parent)[0]] if labels else []
+        return [one for one in dict.fromkeys([path, *of_labels]) if one.exists()]
     if not (source / TABLE).is_file():
         return sorted(source.glob("Om*_si*/WLconv_z*"))
     named = {place.path for row in _from_table(source / TABLE, ()) for place in (*row.places, *row.masks)}
@@ -102,21 +104,24 @@ def _axes(text: str) -> tuple[str, ...]:
 
 def one_universe_each(found: Sequence[Row]) -> list[Row]:
     """Rows whose universes differ by less than `SAME` have the same one, that of the first of them."""
-    known: list[tuple[float, float]] = []
-    same = []
+    cells: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    known: dict[tuple[float, float], tuple[float, float]] = {}
     for row in found:
-        near = [one for one in known if np.abs(np.subtract(one, row.universe)).max() <= SAME]
-        if not near:
-            known.append(row.universe)
-        same.append(row._replace(universe=near[0] if near else row.universe))
-    return same
+        if row.universe not in known:  # which others are near is asked of the cells around: there may be thousands
+            x, y = (int(value // SAME) for value in row.universe)
+            around = [one for i in range(x - 1, x + 2) for j in range(y - 1, y + 2) for one in cells.get((i, j), [])]
+            near = [one for one in around if np.abs(np.subtract(one, row.universe)).max() <= SAME]
+            if not near:
+                cells.setdefault((x, y), []).append(row.universe)
+            known[row.universe] = near[0] if near else row.universe
+    return [row._replace(universe=known[row.universe]) for row in found]
 
 
 def _universe(omega_m: Any, sigma_8: Any) -> tuple[float, float]:
     found = float(omega_m), float(sigma_8)
-    for name, value in zip(("omega_m", "sigma_8"), found, strict=True):
-        if not 0 < value < 3:
-            raise ValueError(f"{name} = {value}: must be > 0 and < 3")
+    for name, value, most in zip(("omega_m", "sigma_8"), found, (1, 3), strict=True):
+        if not 0 < value < most:
+            raise ValueError(f"{name} = {value}: must be > 0 and < {most}")
     return found
 
 
@@ -126,13 +131,18 @@ def _from_names(folder: Path) -> Iterator[Row]:
         match = _MODEL.fullmatch(model.name)
         if not match or not model.is_dir():
             continue
-        universe = _universe(*match.groups())
+        try:
+            universe = _universe(*match.groups())
+        except ValueError as error:
+            raise ValueError(f"{model}: {error}") from None
         maps: dict[str, list[tuple[float, Path]]] = {}
         for path in sorted(model.iterdir()):
             if named := _IMAGE.fullmatch(path.name):
                 maps.setdefault(named[2], []).append((float(named[1]), path))
         for i, bins in enumerate(bins for _, bins in sorted(maps.items())):
             redshift, paths = zip(*sorted(bins), strict=True)
+            if len({*redshift}) < len(redshift):
+                raise ValueError(f"{paths[-1]}: is one of two maps of that number and redshift")
             half = "train" if 2 * i < len(maps) else "test"
             split = "fiducial" if np.allclose(universe, FIDUCIAL) else half
             places = tuple(map(Place, paths))
@@ -146,10 +156,9 @@ def table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     Raises:
         ValueError: it is no text.
     """
+    whole = path.read_bytes()
     try:
-        text = path.read_bytes().decode(
-            "utf-16" if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        )
+        text = whole.decode("utf-16" if whole[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: is no text in UTF-8") from None
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip(" ,;\t")]
@@ -158,20 +167,25 @@ def table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         raise ValueError(f"{path}: is empty")
     separator = max(",;\t", key=lines[0][1].count)
 
-    def cells(line: str) -> list[str]:
-        return [
-            cell.strip() for cell in next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True))
-        ]
+    def cells(number: int, line: str) -> list[str]:
+        try:
+            read = next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True))
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
+        return [cell.strip() for cell in read]
 
-    names = [name.lower() for name in cells(lines[0][1])]
+    names = [name.lower() for name in cells(*lines[0])]
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise ValueError(f"{path}: there are two columns {twice[0]}")
     found = []
     for number, line in lines[1:]:
-        values = cells(line)
+        values = cells(number, line)
+        values += [""] * (len(names) - len(values))
         if len(values) > len(names):
             raise ValueError(f"{path}, line {number}: has {len(values)} columns, the first line names {len(names)}")
         if separator == ";":  # where semicolons part columns, a comma is a decimal point
             values = [re.sub(r"(?<=\d),(?=\d)", ".", value) for value in values]
-        found.append((number, dict(zip(names, values, strict=False))))
+        found.append((number, dict(zip(names, values, strict=True))))
     return names, found
 
 
@@ -192,29 +206,45 @@ def _row(path: Path, line: dict[str, str], words: tuple[str, ...], where: str) -
     def several(name: str) -> list[str]:
         return [one.strip() for one in line.get(name, "").split(";") if one.strip()]
 
-    if line["split"] not in SPLITS:
+    split = line["split"].lower()
+    if split not in SPLITS:
         raise ValueError(f"split = {line['split']}: must be one of {', '.join(SPLITS)}")
     if not several("file"):
         raise ValueError("file is empty")
-    omega_m = float(line["omega_m"])
-    sigma_8 = float(line["sigma_8"]) if "sigma_8" in line else float(line["s_8"]) / (omega_m / 0.3) ** 0.5
-    universe = _universe(omega_m, sigma_8)
-    seed = line.get("seed") or None
-    if seed is not None and float(seed) % 1:
-        raise ValueError(f"seed = {seed}: must be a whole number")
+    universe = _universe(*_parameters(line))
     redshift = tuple(float(z) for z in several("redshift"))
-    if not all(0 < z < 20 for z in redshift):
-        raise ValueError(f"redshift = {line['redshift']}: must be > 0 and < 20")
+    if not all(0 < z < 8 for z in redshift):
+        raise ValueError(f"redshift = {line['redshift']}: must be > 0 and < 8")
     places = tuple(images.place(one, path.parent) for one in several("file"))
     if len(redshift) not in (0, 1, len(places)) and len(places) > 1:
         raise ValueError(f"redshift = {line['redshift']}: must be one for each of {len(places)} files")
     side = images.plausible_side(line["side"], "side") if line.get("side") else None
     masks = tuple(images.place(one, path.parent) for one in several("mask"))
-    if len(masks) > 1 and len(masks) != len(places):
+    if len(masks) > 1 and len(masks) != len(places) > 1:
         raise ValueError(f"mask = {line['mask']}: must be one file, or one for each of {len(places)}")
     axes = _axes(line["axes"]) if line.get("axes") else words
-    whole = int(float(seed)) if seed is not None else None
-    return Row(places, axes, universe, line["split"], whole, redshift, side, masks, where)
+    return Row(places, axes, universe, split, _seed(line.get("seed", "")), redshift, side, masks, where)
+
+
+def _parameters(line: dict[str, str]) -> tuple[float, float]:
+    """omega_m and sigma_8, from S_8 = sigma_8 (omega_m / 0.3)^0.5 where a line has that."""
+    omega_m = float(line["omega_m"])
+    if "sigma_8" in line:
+        return omega_m, float(line["sigma_8"])
+    return omega_m, float(line["s_8"]) / (omega_m / 0.3) ** 0.5 if omega_m > 0 else 1.0
+
+
+def _seed(text: str) -> int | None:
+    """The number of a box; spreadsheets write 7.0 for 7."""
+    if not text:
+        return None
+    try:
+        seed = int(re.sub(r"\.0*$", "", text))
+    except ValueError:
+        raise ValueError(f"seed = {text}: must be a whole number") from None
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed = {text}: must be >= 0 and < 2^63")
+    return seed
 
 
 def _from_labels(path: Path, words: tuple[str, ...], labels: str) -> Iterator[Row]:
@@ -231,32 +261,46 @@ def _from_labels(path: Path, words: tuple[str, ...], labels: str) -> Iterator[Ro
         raise ValueError(
             f"axes = {' '.join(words)!r}: must name the {len(shape)} axes of {path}, as in 'model map y x'"
         )
-    universes = read_labels(labels, path.parent)
-    sizes = dict(zip(words, shape, strict=True))
-    maps = sizes.get("map", 1)
-    if sizes.get("model", len(universes)) != len(universes) or ("model" not in sizes and maps % len(universes)):
+    universes = read_labels(labels, where.path.parent)
+    sizes = {word: size for word, size in zip(words, shape, strict=True) if word in ("map", "model")}
+    whole = math.prod(sizes.values())
+    if len(universes) not in (whole, sizes.get("model", whole)):
         raise ValueError(
             f"labels = {labels}: has {len(universes)} rows, for an array of shape {shape} in {' '.join(words)}"
         )
-    each = maps if "model" in sizes else maps // len(universes)
-    grouped = one_universe_each(
-        [Row((where,), words, one, "", None, (), None, (), f"{path}, model {i}") for i, one in enumerate(universes)]
-    )
-    middle = np.median(universes, axis=0)
-    off = (((np.array([row.universe for row in grouped]) - middle) / (np.ptp(universes, axis=0) + SAME)) ** 2).sum(
-        axis=1
-    )
-    sky = grouped[int(off.argmin())].universe
-    members: dict[tuple[float, float], list[tuple[int, int]]] = {}
-    for i, row in enumerate(grouped):
-        members.setdefault(row.universe, []).extend((i, number) for number in range(each))
+    cells = [dict(zip(sizes, cell, strict=True)) for cell in np.ndindex(*sizes.values())]
+    of_cell = [cell["model"] if len(universes) < whole else i for i, cell in enumerate(cells)]
+    rows = [Row((where,), words, one, "", None, (), None, (), str(path)) for one in universes]
+    grouped = [row.universe for row in one_universe_each(rows)]
+    middle, width = np.median(universes, axis=0), np.ptp(universes, axis=0) + SAME
+    sky = grouped[int((((np.array(grouped) - middle) / width) ** 2).sum(axis=1).argmin())]
+    members: dict[tuple[float, float], list[dict[str, int]]] = {}
+    for label, cell in zip(of_cell, cells, strict=True):
+        members.setdefault(grouped[label], []).append(cell)
     for universe, ones in members.items():
-        for place, (model, number) in enumerate(ones):
-            half = "train" if 2 * place < len(ones) else "test"
-            at = {"model": model, "map": number if "model" in sizes else model * each + number}
-            cut = tuple(at.get(word, slice(None)) for word in words)
-            split = "fiducial" if universe == sky else half
-            yield grouped[model]._replace(split=split, cut=cut, where=f"{path}, model {model}, map {number}")
+        half = -(-len(ones) // 2)
+        for split, part in (("train", ones[:half]), ("test", ones[half:])):
+            for at in _runs(part):
+                cut = tuple(at.get(word, slice(None)) for word in words)
+                told = ", ".join(f"{word} {one if isinstance(one, int) else one.start}" for word, one in at.items())
+                yield rows[0]._replace(
+                    universe=universe, split="fiducial" if universe == sky else split, cut=cut, where=f"{path}, {told}"
+                )
+
+
+def _runs(cells: Sequence[dict[str, int]]) -> Iterator[dict[str, int | slice]]:
+    """Cells of one model whose maps follow each other, as one slice: they are read together."""
+    run: dict[str, int | slice] = {}
+    for cell in sorted(cells, key=lambda one: [one.get(word, 0) for word in ("model", "map")]):
+        last = run.get("map")
+        if isinstance(last, slice) and run.get("model") == cell.get("model") and last.stop == cell["map"]:
+            run["map"] = slice(last.start, last.stop + 1)
+            continue
+        if run:
+            yield run
+        run = {word: one if word == "model" else slice(one, one + 1) for word, one in cell.items()}
+    if run:
+        yield run
 
 
 def read_labels(labels: str, folder: Path) -> list[tuple[float, float]]:
@@ -274,7 +318,7 @@ def read_labels(labels: str, folder: Path) -> list[tuple[float, float]]:
         numbers, names = _label_text(path, names)
     else:
         numbers = np.asarray(images.read(images.place(name, folder)).values, np.float64)
-        numbers = numbers.reshape(-1, numbers.shape[-1])
+        numbers = numbers.reshape(-1, numbers.shape[-1] if numbers.ndim else 1)
     names = ["omega_m" if one in ("om", "omegam") else "s_8" if one == "s8" else one for one in names]
     names = ["sigma_8" if one == "sigma8" else one for one in names]
     if len(names) != numbers.shape[1] or "omega_m" not in names or not {"sigma_8", "s_8"} & {*names}:
@@ -292,14 +336,18 @@ def read_labels(labels: str, folder: Path) -> list[tuple[float, float]]:
 
 def _labels_of(labels: str, folder: Path) -> tuple[Path, str, list[str]]:
     """File, its name as given, and names of columns that a text names."""
-    name, _, given = labels.partition(": ") if not (folder / labels).exists() else (labels, "", "")
+    name, _, given = labels.partition(": ")
     return images.place(name, folder).path, name.strip(), given.lower().split()
 
 
 def _label_text(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    head = [line for line in lines if not re.match(r"[-+.\d]", line)]
-    rows = [re.split(r"[,;\s]+", line) for line in lines if re.match(r"[-+.\d]", line)]
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise ValueError(f"labels = {path}: is no text in UTF-8") from None
+    first = next((i for i, line in enumerate(lines) if re.match(r"[-+.\d]", line)), len(lines))
+    head = lines[:first]
+    rows = [re.split(r"[,;\s]+", line.strip(" ,;")) for line in lines[first:] if not line.startswith("#")]
     if not rows or len({len(row) for row in rows}) > 1:
         raise ValueError(f"labels = {path}: its rows must have the same number of columns")
     try:

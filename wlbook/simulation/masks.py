@@ -1,6 +1,5 @@
 """Masks that a page's parameter names: random holes, or what a file says was observed."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ from jaxtyping import Bool
 from wlbook.common import random
 from wlbook.simulation import images
 from wlbook.simulation.survey import random_holes
-
-_ABOVE = re.compile(r"(?P<file>.+?)\s*>\s*(?P<least>[-+.\deE]+)")
 
 
 def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndarray, "y x"] | None:
@@ -43,17 +40,13 @@ def read_mask(spec: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
         spec: the file, perhaps its part, and perhaps a number.
         pixels: per side of the maps, a divisor of the mask's.
     """
-    text, least = str(spec), None
     try:
-        if not Path(text).exists() and (above := _ABOVE.fullmatch(text)):
-            text, least = above["file"], float(above["least"])
-        values = images.read(images.place(text, Path())).values
-        if values.ndim != 2 or values.shape[0] != values.shape[1] or values.shape[0] % pixels:
-            wanted = f"{(pixels, pixels)} like the maps, or finer by a whole number"
-            raise ValueError(f"is of shape {values.shape}, must be {wanted}")
-        seen = images.check_mask(values if least is None else np.nan_to_num(values, posinf=0) > least)
+        seen = images.observed(images.place(str(spec), Path()))
     except ValueError as error:
-        raise ValueError(f"mask = {error}" if str(error).startswith(text) else f"mask = {spec}: {error}") from None
+        raise ValueError(f"mask = {error}") from None
+    if seen.ndim != 2 or seen.shape[0] != seen.shape[1] or seen.shape[0] % pixels:
+        wanted = f"{(pixels, pixels)} like the maps, or finer by a whole number"
+        raise ValueError(f"mask = {spec}: is of shape {seen.shape}, must be {wanted}")
     factor = len(seen) // pixels
     seen = seen.reshape(pixels, factor, pixels, factor).all(axis=(1, 3))
     if not seen.any():

@@ -26,6 +26,7 @@ _LOW = re.compile(r"z_?(low|lo|min|left)", re.IGNORECASE)
 _HIGH = re.compile(r"z_?(high|hi|max|right)", re.IGNORECASE)
 _POINT = re.compile(r"z_?(mid|mean|cen|center|centre)", re.IGNORECASE)
 _PLAIN = re.compile(r"(z|redshift|zs|z_?s)", re.IGNORECASE)
+_BIN = re.compile(r"bin_?(\d+)", re.IGNORECASE)
 _TABLE = re.compile(r"(?P<file>.+?)\[(?P<table>[^\[\]]*)\]")
 
 
@@ -68,14 +69,14 @@ def read(sources: str | Path, nz: str = MEANINGS[0]) -> Sources:
     """
     checks.one_of("nz", nz, MEANINGS)
     path, table = Path(sources), ""
-    if not path.exists() and (match := _TABLE.fullmatch(str(sources))):
-        path, table = Path(match["file"]), match["table"]
     try:
+        if not path.exists() and (match := _TABLE.fullmatch(str(sources))):
+            path, table = Path(match["file"]), match["table"]
         if not path.is_file():
             raise ValueError('must be "plane", "stage-iii" or a file, and there is no such file')
-        found = _fits_cells(path, table) if _is_fits(path) else _text_cells(path, table, nz)
+        found = _fits_cells(path, table, nz) if _is_fits(path) else _text_cells(path, table, nz)
         redshift, share, beyond = _to_nodes(found)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"sources = {path}: {error}".splitlines()[0]) from None
     if beyond > 1e-12:
         told = f"sources = {path}: {beyond:.1g} of the galaxies lie beyond a redshift of {redshift[-1]:.3g}: left out"
@@ -141,17 +142,31 @@ def _from_edges(low: np.ndarray, density: np.ndarray) -> _Cells:
 def _from_columns(names: list[str], columns: list[np.ndarray], meaning: str) -> _Cells | None:
     """Cells of a table with names; None if none of them is a redshift."""
     kinds = {"low": _LOW, "high": _HIGH, "point": _POINT, "plain": _PLAIN}
-    place = {kind: i for i, name in enumerate(names) for kind, form in kinds.items() if form.fullmatch(name)}
+    is_redshift = [(kind, i) for i, name in enumerate(names) for kind, form in kinds.items() if form.fullmatch(name)]
+    place = dict(is_redshift)
     if not place:
         return None
-    density = np.stack([np.asarray(c, np.float64) for i, c in enumerate(columns) if i not in place.values()] or [[]])
-    if not density.size:
-        raise ValueError(f"has the columns {', '.join(names)}: no densities beside the redshifts")
+    told = f"has the columns {', '.join(names)}"
+    others = [i for i in range(len(names)) if i not in place.values()]
+    numbered = sorted((int(match[1]), i) for i in others if (match := _BIN.fullmatch(names[i])))
+    if len(place) < len(is_redshift) or len(dict(numbered)) < len(numbered):
+        raise ValueError(f"{told}: one of them twice")
+    chosen = [i for _, i in numbered] or others
+    if not chosen:
+        raise ValueError(f"{told}: no densities beside the redshifts")
+    if any(np.ndim(columns[i]) != 1 for i in (*chosen, *place.values())):
+        raise ValueError(f"{told}: each must hold one number a row")
+    density = np.stack([np.asarray(columns[i], np.float64) for i in chosen])
     z = {kind: np.asarray(columns[i], np.float64) for kind, i in place.items()}
     if "low" in z and "high" in z:
-        if (z["high"] <= z["low"]).any():
-            raise ValueError("upper edges must lie above lower edges")
-        return _Cells(z["low"], z["high"], density * (z["high"] - z["low"]))
+        order = np.argsort(z["low"], kind="stable")
+        low, high, density = z["low"][order], z["high"][order], density[:, order]
+        if (high <= low).any() or (low[1:] < high[:-1] - 1e-6 * (high - low)[:-1]).any():
+            raise ValueError("upper edges must lie above lower edges, and cells must not overlap")
+        return _Cells(low, high, density * (high - low))
+    said = "points" if "point" in z else "edges" if "low" in z else meaning
+    if meaning not in (MEANINGS[0], said):
+        raise ValueError(f"{told}: redshifts are {said}, but nz = {meaning!r}")
     if "point" in z:
         return _between_points(z["point"], density)
     if "low" in z:
@@ -186,6 +201,9 @@ def _text_cells(path: Path, table: str, meaning: str) -> _Cells:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError:
         raise ValueError("is neither text nor FITS") from None
+    lines = [text for line in lines if (text := line.replace('"', "").strip())]
+    if any(";" in line and re.search(r"\d,\d", line) for line in lines):  # a comma is the decimal point there
+        lines = [re.sub(r"(?<=\d),(?=\d)", ".", line) for line in lines]
     split = re.compile(r"[,;\s]+")
     comments = [line.lstrip("#%! ").strip() for line in lines if line[0] in "#%!"]
     rows = [split.split(line.split("#")[0].strip(" ,;")) for line in lines if line[0] not in "#%!"]
@@ -219,7 +237,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _fits_cells(path: Path, table: str) -> _Cells:
+def _fits_cells(path: Path, table: str, meaning: str) -> _Cells:
     from astropy.io import fits  # only who has files waits for this import
 
     tables: dict[str, Any] = {}
@@ -227,20 +245,21 @@ def _fits_cells(path: Path, table: str) -> _Cells:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of cards that break the standard
-            with fits.open(path, memmap=False) as file:
-                for hdu in file[1:]:
+            with path.open("rb") as stream, fits.open(stream, memmap=False) as file:
+                for number, hdu in enumerate(file[1:], 1):
                     names = list(hdu.columns.names) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU) else []
                     if hdu.header.get("SACCCLSS") == "NZ" or _is_distribution(names):
                         name = str(hdu.header.get("SACCNAME", hdu.name))
+                        name = name if name and name not in tables else f"{name or 'HDU'} {number}"
                         tables[name] = (names, [np.asarray(hdu.data[one]) for one in names])
                     else:
-                        others.append(hdu.name or f"[{len(others) + 1}]")
+                        others.append(hdu.name or f"HDU {number}")
                 sacc = "SACCFVER" in file[0].header or any("SACCCLSS" in hdu.header for hdu in file)
-    except (OSError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"not a FITS file that can be read ({error})") from None
+    except Exception as error:  # whatever astropy stumbles over, it is the file that is bad
+        raise ValueError(f"not a FITS file that can be read ({str(error) or type(error).__name__})") from None
     if not tables:
         raise ValueError(f"holds no n(z): its tables are {', '.join(others) or 'none'}")
-    return _tracers(tables, table) if sacc else _one_table(tables, table)
+    return _tracers(tables, table) if sacc else _one_table(tables, table, meaning)
 
 
 def _is_distribution(names: list[str]) -> bool:
@@ -248,11 +267,11 @@ def _is_distribution(names: list[str]) -> bool:
     return 0 < redshifts < len(names)
 
 
-def _one_table(tables: dict[str, Any], table: str) -> _Cells:
+def _one_table(tables: dict[str, Any], table: str, meaning: str) -> _Cells:
     chosen = [name for name in tables if name.lower() == table.lower()] if table else list(tables)
     if len(chosen) != 1:
         raise ValueError(f"holds the n(z) tables {', '.join(tables)}: choose one, as in FILE[{next(iter(tables))}]")
-    found = _from_columns(*tables[chosen[0]], "points")
+    found = _from_columns(*tables[chosen[0]], meaning)
     assert found is not None  # chosen for its names
     return found
 
@@ -261,10 +280,13 @@ def _tracers(tables: dict[str, Any], table: str) -> _Cells:
     """The tracers of a SACC file whose names begin alike, each a bin."""
     kinds = sorted({name.rstrip("0123456789").rstrip("_") for name in tables})
     chosen = [name for name in tables if name.startswith(table)]
+    chosen.sort(key=lambda name: int(re.sub(r".*?(\d*)$", r"\1", name) or 0))
     if not chosen or len({name.rstrip("0123456789") for name in chosen}) > 1:
         raise ValueError(f"holds tracers of the kinds {', '.join(kinds)}: choose one, as in FILE[{kinds[0]}]")
     parts = [_from_columns(*tables[name], "points") for name in chosen]
     cells = [part for part in parts if part is not None]
+    if len(cells) < len(chosen):
+        raise ValueError(f"the tracers {', '.join(chosen)} must have columns z and nz")
     galaxies = np.zeros((len(cells), sum(part.low.size for part in cells)))
     start = 0
     for row, part in enumerate(cells):
