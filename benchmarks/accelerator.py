@@ -467,7 +467,8 @@ def child(job: Job, part: str) -> None:
 def show(value: Any, depth: int = 0) -> None:
     """A table of what was found."""
     for name, one in value.items():
-        numbers = isinstance(one, dict) and all(isinstance(number, int | float) for number in one.values())
+        plain = isinstance(one, dict) and all(isinstance(number, int | float) for number in one.values())
+        numbers = plain and 0 < len(one) <= 4
         if isinstance(one, dict) and not numbers:
             print(f"{'  ' * depth}{name}")
             show(one, depth + 1)
