@@ -155,7 +155,7 @@ print(f"{observed.mean():.0%} observed, of {(weights > 0.2).mean():.0%} with suc
 # %%
 from wlbook.simulation import redshift_tables
 
-edges = np.arange(0, 2, 0.05)
+edges = np.arange(0.3, 1.475, 0.05)
 density = np.exp(-(((edges + 0.025 - 0.9) / 0.2) ** 2) / 2)
 np.savetxt(folder / "nz.txt", np.column_stack([edges, density]))
 try:
@@ -184,9 +184,8 @@ print(f"mean redshift {found.mean()[0]:.3f}, put in 0.900")
 # another size, side or redshift than most. `bad_files="skip"` leaves such files out and says which.
 
 # %%
-image = your_maps(0.8, 32, 32)
-image[3, 4] = -1.6375e30
-fits.writeto(folder / "1.fits", image, fits.Header({"ANGLE": 5.0}), overwrite=True)
+with fits.open(folder / "1.fits", mode="update") as file:
+    file[1].data[3, 4] = -1.6375e30
 try:
     read_maps(folder)
 except ValueError as error:
