@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wlbook import inference
 from wlbook.inference import bootstrap
 from wlbook.simulation import cosmology
 
@@ -34,6 +35,14 @@ def test_errors_are_the_scatter_between_simulations():
         squares.append(bootstrap.relative_error(both) ** 2)
     ratio = np.sqrt(np.mean(squares, axis=0)) / np.std(logs, axis=0)
     assert ((ratio > 0.97) & (ratio < 1.3)).all(), ratio
+
+
+def test_data_of_no_observed_maps_are_the_emulators_mean_at_the_observed_sky():
+    vectors = simulated(0)
+    found = bootstrap.resample(DESIGN, vectors, None, repeats=1, seed=1, fiducial=(0.32, 0.9), **ONCE)
+    emulator = inference.Emulator(DESIGN, vectors["v"], method="quadratic")
+    there = inference.posterior(emulator, emulator.mean(np.array([[0.32, 0.9]]))[0], n_fields=9, points=16)
+    assert np.exp(found["log_area"].values[0, 0]) == inference.credible_area(there, truncated="allow")
 
 
 def test_draws_depend_on_their_seed_and_nothing_else():

@@ -6,10 +6,11 @@ import pytest
 import xarray as xr
 from test_inference import TRUTH, closed_form_area, toy
 
+from wlbook import inference, statistics
 from wlbook.figures import constraints as constraints_figures
 from wlbook.figures.constraints import choices_figure, convergence_figure, coverage_figure, opinions
 from wlbook.inference import GaussianFields, constraints, credible_regions
-from wlbook.simulation import cosmology
+from wlbook.simulation import Survey, cosmology, dataset, map_files
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,8 @@ def test_figures_draw_what_they_are_given(two, found):
     area = credible_regions.credible_area(regions["drawn"])
     assert area == pytest.approx(-2 * np.log(0.32) * np.pi * 0.01 * 0.02, rel=0.1)
     figure, axis = plt.subplots()
-    opinions(axis, {"grid": found["a"].posterior} | regions)
+    opinions(axis, {"grid": found["a"].posterior} | regions, truth=(0.3, 0.82))
+    assert [0.3, 0.82] in [line.get_xydata()[0].tolist() for line in axis.lines if len(line.get_xydata())]
     choices_figure({"one": {"a": 1.0, "b": 2.0}, "two": {"a": 1.5, "b": 1.0}})
     fewer = constraints.smaller(parameters, by_model, observed, {"a": ["a"]}, method="quadratic", n_fields=9)
     assert [number for number, _ in fewer["maps"]["a"]] == [150, 225, 300]
@@ -152,6 +154,60 @@ def test_areas_from_fewer_maps_are_those_of_these_maps(two):
         areas = [dict(fewer[kind][row])[most] for row in rows]
         np.testing.assert_allclose(areas, [expected, 2 * expected, expected], rtol=0.1)  # as the maps were made
     assert len({area for _, area in fewer["maps"]["a"]}) == len({area for _, area in fewer["models"]["a"]}) == 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Maps in files: nine models, whose spectra are steeper for more matter, and an observed sky of (0.3, 0.82)."""
+    draw = np.random.default_rng(4)
+    length = np.hypot(np.fft.fftfreq(16, 1 / 16)[:, None], np.arange(9))
+    length[0, 0] = 1
+    parts = [(m, s, 0, 1) for m in (0.2, 0.3, 0.4) for s in (0.6, 0.8, 1.0)]
+    parts = [(*one[:2], 0, 1) for one in parts] + [(*one[:2], 1, 60) for one in parts] + [(0.3, 0.82, 2, 40)] * 2
+    sets = []
+    for seed, (omega_m, sigma_8, split, number) in enumerate(parts):
+        modes = np.fft.rfft2(draw.normal(scale=0.02 * sigma_8, size=(number, 1, 16, 16))) * length ** (-4 * omega_m)
+        made_of = {"omega_m": omega_m, "sigma_8": sigma_8, "model": 0, "seed": seed, "split": split}
+        sets.append(dataset.labelled(np.fft.irfft2(modes, s=(16, 16)).astype(np.float32), made_of, "kappa"))
+    path = tmp_path_factory.mktemp("maps")
+    map_files.to_fits(xr.concat(sets, dim="map").assign_attrs(side=3.5, source_redshift=[1.0]), path)
+    return map_files.read_maps(path)
+
+
+def test_chapter_6_finds_the_sky_of_a_folder_of_maps(folder):
+    test, sky = (dataset.select(folder, split) for split in ("test", "fiducial"))
+    truth, side = dataset.fiducial(folder), folder.attrs["side"]
+    assert truth == (0.3, 0.82) and side == 3.5
+    survey = Survey(30.0, 0.0, 0.0)
+    bins = statistics.binning(sky["kappa"].values, survey, {"power spectrum": 4}, side=side, seed=1)
+    look = {"survey": survey, "bins": bins, "side": side, "seed": 1, "names": ["power spectrum"]}
+    logs = [np.log(statistics.measure(maps["kappa"].values, **look)["power spectrum"]) for maps in (test, sky)]
+    parameters, of_model = inference.by_model(test)
+    data = parameters, {"spectrum": logs[0][of_model]}, {"spectrum": logs[1]}
+    rows, fitted = {"spectrum": ["spectrum"]}, {"method": "quadratic", "fiducial": truth}
+    found = constraints.find(*data, rows, **fitted, n_fields=80, covariance="fixed")
+    density, at = found["spectrum"].posterior, {"omega_m": truth[0], "sigma_8": truth[1]}
+    height = credible_regions.credible_level(density, 0.99)
+    books = dict(zip(at, cosmology.FIDUCIAL, strict=True))
+    assert float(density.interp(at)) > height > float(density.interp(books, kwargs={"fill_value": 0.0}))
+    shares = constraints.covered(found, data[2], rows, sky["seed"].values, draws=100, covariance="fixed")["spectrum"]
+    for kind, number in (("surveys", 40), ("maps", 80), ("ideal", 100)):
+        assert len(shares[kind]) == number
+        assert abs((shares[kind] < 0.68).mean() - 0.68) < 4 * constraints.binomial_error(number), kind
+    figure = constraints_figures.regions({"spectrum": density}, [["spectrum"], ["spectrum"]], truth=truth)
+    assert all([list(truth)] in [line.get_xydata().tolist() for line in axis.lines] for axis in figure.axes)
+    fields = GaussianFields(test["kappa"].values, np.repeat(parameters, 60, axis=0), side=side, fiducial=truth)
+    assert fields.universes(parameters, 8, seed=1)[1].std() == pytest.approx(sky["kappa"].values.std(), rel=0.2)
+
+
+def test_fewer_models_of_a_folder_are_spread_over_all_of_them(two):
+    slopes, parameters, by_model, observed, _ = two
+    order = np.lexsort(parameters.T[::-1])  # as maps from files come: by omega_m, then sigma_8
+    of_folder = {name: values[order] for name, values in by_model.items()}
+    fewer = constraints.smaller(parameters[order], of_folder, observed, {"a": ["a"]}, method="quadratic", n_fields=9)
+    assert [number for number, _ in fewer["models"]["a"]] == [8, 10, 12]
+    for _, area in fewer["models"]["a"]:
+        assert area == pytest.approx(closed_form_area(slopes, 0.68, 9), rel=0.15)
 
 
 def test_networks_of_a_kind_are_each_used_with_the_same_others(two, found):

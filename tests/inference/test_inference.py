@@ -1,6 +1,7 @@
 """Constraints against problems whose answer has a closed form, and the ways they can go wrong."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import inference
-from wlbook.inference import bootstrap, likelihood
+from wlbook.inference import bootstrap, constraints, likelihood, responses
 
 TRUTH = np.array([0.26, 0.80])
 CORNERS = np.array([[0.16, 0.6], [0.16, 1.0], [0.36, 0.6], [0.36, 1.0]])
@@ -238,6 +239,93 @@ def test_bins_that_repeat_each_other_in_every_model_are_named():
     named["Minkowski"][:, :, 1] = 3 * named["peaks"][:, :, 0] + 1
     with pytest.raises(ValueError, match=r"^vectors: the covariance of the vectors is singular, .*peaks\[0\]"):
         inference.Emulator(parameters, named, method="quadratic")
+
+
+def counts_of_all(models: np.ndarray) -> np.ndarray:
+    """400 objects of each of 60 maps in six bins: the first five of them say what is in the last."""
+    draw, edges = np.random.default_rng(1), [-1e9, -1, -0.4, 0, 0.4, 1, 1e9]
+    return np.array(
+        [[np.histogram(draw.normal(0, 0.4 + s, 400), edges)[0] for _ in range(60)] for s in models[:, 1]], np.float64
+    )
+
+
+@pytest.mark.parametrize("method", ["linear", "quadratic", "gaussian process"])
+def test_bins_that_add_up_to_a_constant_in_every_map_are_named(method):
+    _, parameters, vectors = toy(models=12, maps=60, bins=1)
+    counts = counts_of_all(parameters)
+    named = ", ".join(f"counts[{place}]" for place in range(5)) + " and counts[5]"
+    message = rf"^vectors: the covariance of .* is singular, {re.escape(named)} repeat each other: drop one$"
+    shifted = counts + 100 * np.arange(12)[:, None, None] * [1, 0, 0, 0, 0, 0]  # another constant for each model
+    for dependent in (counts, (counts / 400).astype(np.float32), shifted):
+        with pytest.raises(ValueError, match=message):
+            inference.Emulator(parameters, {"other": vectors, "counts": dependent}, method=method)
+    inference.Emulator(parameters, counts[..., :5], method=method)
+
+
+@pytest.mark.parametrize("method", ["linear", "quadratic", "gaussian process"])
+def test_bins_that_nearly_repeat_each_other_are_kept(method):
+    _, parameters, vectors = toy(models=12, maps=4000, bins=2)
+    near = vectors[..., :1] + 0.014 * np.random.default_rng(2).normal(size=(12, 4000, 1))
+    emulator = inference.Emulator(parameters, np.concatenate([vectors, near], axis=-1), method=method)
+    expected = [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+    np.testing.assert_allclose(emulator.covariance(TRUTH[None])[0], expected, atol=0.05)
+    assert np.linalg.eigvalsh(emulator.covariance(TRUTH[None])[0])[0] == pytest.approx(0.014**2 / 2, rel=0.1)
+
+
+def test_nothing_is_made_of_bins_that_add_up():
+    _, parameters, _ = toy(models=12)
+    counts = counts_of_all(parameters)
+    by_name, sky = {"counts": counts}, {"counts": counts[0]}
+    rows, options = {"all": ["counts"]}, {"method": "quadratic"}
+    for refused in (
+        lambda: responses.fisher_error(parameters, by_name),
+        lambda: responses.responses(parameters, by_name),
+        lambda: constraints.find(parameters, by_name, sky, rows, **options),
+        lambda: inference.resample(parameters, by_name, sky, rows=rows, repeats=1, seed=1, **options),
+    ):
+        with pytest.raises(ValueError, match=r"is singular, counts\[0\], .* repeat each other: drop one$"):
+            refused()
+
+
+# --- the observed sky -----------------------------------------------------------------------------------------------
+
+
+def test_the_fiducial_is_the_books_if_it_lies_in_the_design_or_the_middle_or_what_is_told():
+    _, parameters, vectors = toy(models=12, maps=20)
+    np.testing.assert_array_equal(inference.Emulator(parameters, vectors).fiducial, TRUTH)
+    far = parameters + np.array([0.2, 0.1])
+    np.testing.assert_allclose(inference.Emulator(far, vectors).fiducial, far.mean(axis=0))
+    np.testing.assert_array_equal(inference.Emulator(far, vectors, fiducial=(0.4, 0.9)).fiducial, [0.4, 0.9])
+    message = r"^fiducial: omega_m = 0.26, sigma_8 = 0.8: outside the design, whose models lie within 0.36 <= omega_m"
+    with pytest.raises(ValueError, match=message):
+        inference.Emulator(far, vectors, fiducial=(0.26, 0.8))
+
+
+@pytest.mark.parametrize("method", ["quadratic", "gaussian process"])
+def test_a_fixed_covariance_is_that_of_the_observed_sky(method):
+    slopes, parameters, vectors = toy(models=24, maps=4000)
+    centre = (parameters @ slopes)[:, None]
+    vectors = centre + (parameters[:, 1] / 0.8)[:, None, None] * (vectors - centre)  # scatter as sigma_8
+    emulator = inference.Emulator(parameters, vectors, method=method, fiducial=(0.3, 0.9))
+    found = inference.posterior(emulator, TRUTH @ slopes, n_fields=9, covariance="fixed")
+    assert inference.credible_area(found) == pytest.approx(
+        (0.9 / 0.8) ** 2 * closed_form_area(slopes, 0.68, 9), rel=0.04
+    )
+    # The score's scatter is the Fisher matrix there, slopes C^-1 slopes^T.
+    weights = inference.score_weights(emulator)
+    np.testing.assert_allclose(slopes @ weights, slopes @ slopes.T / (0.9 / 0.8) ** 2, rtol=0.05)
+
+
+def test_slopes_are_taken_at_the_observed_sky_and_to_one_side_at_the_rim():
+    _, parameters, vectors = toy(models=12, maps=20, bins=2)
+    bent = parameters**2  # slopes are twice the parameters
+    exact = vectors - vectors.mean(axis=1, keepdims=True) + bent[:, None]
+    for at in ((0.3, 0.9), (0.2, 0.7)):
+        slopes = inference.Emulator(parameters, exact, method="quadratic", fiducial=at).slopes()
+        np.testing.assert_allclose(slopes, np.diag(at) * 2, atol=1e-6)
+    straight = vectors - vectors.mean(axis=1, keepdims=True) + parameters[:, None]
+    rim = inference.Emulator(parameters, straight, method="quadratic", fiducial=(0.36, 0.8))
+    np.testing.assert_allclose(rim.slopes(), np.eye(2), atol=1e-6)
 
 
 def test_methods_and_choices_are_spelled_out():

@@ -31,6 +31,17 @@ def test_responses_are_slopes_over_scatter():
     np.testing.assert_allclose(found["Omega_m"], [0.0, 5 * 0.026 / 2], atol=0.03)
 
 
+def test_responses_are_those_of_the_observed_sky():
+    parameters = design()
+    noise = np.random.default_rng(1).normal(size=(len(parameters), 400, 2))
+    vectors = {"two": 10 * parameters[:, None] ** 2 + noise - noise.mean(axis=1, keepdims=True)}
+    found = responses.responses(parameters, vectors, (0.3, 0.9))["two"]
+    np.testing.assert_allclose(found["Omega_m"], [10 * 2 * 0.3 * 0.03, 0], atol=0.02)
+    np.testing.assert_allclose(found["sigma_8"], [0, 10 * 2 * 0.9 * 0.09], atol=0.1)
+    error = responses.fisher_error(parameters, vectors, (0.3, 0.9))
+    assert error == pytest.approx(1 / (10 * 2 * 0.9), rel=0.05)
+
+
 def test_smallest_change_is_scatter_over_slope():
     assert responses.fisher_error(design(), linear_vectors()) == pytest.approx(0.1, rel=0.03)
     few = responses.fisher_error(design(), linear_vectors(12))
@@ -67,6 +78,8 @@ def test_changes_are_in_standard_deviations_however_small_the_numbers():
     found = responses.changes(before, after)
     np.testing.assert_allclose(found["tiny"], [2.0])
     assert found["constant"].tolist() == [0.0]
+    of_one = responses.changes({"tiny": before["tiny"][:1]}, {"tiny": after["tiny"][:1]})
+    assert np.isnan(of_one["tiny"]).all()  # a single map has no scatter
 
 
 def test_figures_draw_any_number_of_statistics():

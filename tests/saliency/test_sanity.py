@@ -67,6 +67,7 @@ def test_directions_are_the_derivatives_of_the_parameters():
     # S8 = sigma_8 sqrt(omega_m / 0.3) at (0.26, 0.8): d omega_m is S8 / (2 x 0.26), d sigma_8 is S8 / 0.8.
     s_8 = 0.8 * np.sqrt(0.26 / 0.3)
     np.testing.assert_allclose(saliency.towards("s_8"), [s_8 / 0.52, s_8 / 0.8])
+    np.testing.assert_allclose(saliency.towards("s_8", (0.3, 0.9)), [0.9 / 0.6, 1.0])  # S8 = 0.9 there
     with pytest.raises(ValueError, match=r'^parameter = \'h\': must be one of "omega_m", "sigma_8", "s_8"$'):
         saliency.towards("h")
 

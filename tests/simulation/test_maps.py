@@ -223,5 +223,37 @@ def test_independent_maps_are_counted():
     # A part that all maps of a box share: its variance v leaves 1 / (v + 1 / 20) maps.
     shared = free + 0.5 * draw.normal(size=(120, 3))[seed]
     np.testing.assert_allclose(dataset.independent(shared, model, seed), 1 / (0.25 + 1 / 20), rtol=0.5)
-    with pytest.raises(ValueError, match="no model has two boxes"):
-        dataset.independent(free, seed, seed)
+    assert np.isnan(dataset.independent(free, seed, seed)).all()  # no model has two boxes
+    # Boxes of a single map tell nothing, and spoil nothing.
+    model, seed = np.append(model, [0, 60, 60]), np.append(seed, [120, 121, 122])
+    more = np.concatenate([free, draw.normal(size=(3, 3))])
+    np.testing.assert_array_equal(
+        dataset.independent(more, model, seed), dataset.independent(free, model[:-3], seed[:-3])
+    )
+
+
+def of_sky(universes):
+    made_of = {"omega_m": [0.2, *(m for m, _ in universes)], "sigma_8": [0.9, *(s for _, s in universes)]}
+    made_of |= {"model": 0, "seed": 1, "split": [0] + [2] * len(universes)}
+    return dataset.labelled(np.zeros((1 + len(universes), 2, 4, 4), np.float32), made_of, "kappa")
+
+
+def test_the_fiducial_is_the_one_universe_of_the_observed_maps():
+    assert dataset.fiducial(of_sky([(0.3, 0.82), (0.3, 0.82)])) == (0.3, 0.82)
+    message = r'^maps of split "fiducial" are of the universes \(0.26, 0.8\), \(0.3, 0.82\): must be of one'
+    with pytest.raises(ValueError, match=message):
+        dataset.fiducial(of_sky([(0.3, 0.82), (0.26, 0.8)]))
+    with pytest.raises(ValueError, match=r"are of the universes none: must be of one"):
+        dataset.fiducial(of_sky([]))
+
+
+def test_pixels_that_every_map_has_are_those_of_all_masks_together():
+    data, mask = of_sky([(0.3, 0.82)]), np.arange(16).reshape(4, 4) != 5
+    assert dataset.seen_in_all(data) is None and dataset.seen_in_all(data, mask) is mask
+    own = np.ones((2, 2, 4, 4), bool)
+    own[0, 1, 0, 0] = own[1, 0, 3, 2] = False
+    data["observed"] = (("map", "bin", "y", "x"), own)
+    assert np.argwhere(~dataset.seen_in_all(data)).tolist() == [[0, 0], [3, 2]]
+    assert np.argwhere(~dataset.seen_in_all(data, mask)).tolist() == [[0, 0], [1, 1], [3, 2]]
+    data["observed"][0], data["observed"][1] = own[0] & mask, ~mask  # nothing in common: as the maps are
+    assert dataset.seen_in_all(data) is None

@@ -74,7 +74,8 @@ def resample(
             f"must be more than {(longest + 2) / 0.55:.0f} maps, or fewer bins"
         )
     kind: Any = {"method": method, "fiducial": fiducial}
-    fitted = {row: Emulator(parameters, values, **kind) for row, values in stacked.items()}
+    named = {row: {name: vectors[name] for name in names} for row, names in rows.items()}
+    fitted = {row: Emulator(parameters, one, **kind) for row, one in named.items()}
     scales = {row: values.std(axis=1) for row, values in stacked.items()}
     far = {row: (one.means - one.mean(parameters)) / scales[row] for row, one in fitted.items()}
 
