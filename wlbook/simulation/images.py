@@ -46,6 +46,10 @@ class Place(NamedTuple):
         return f"{self.path}{part}{list(self.index) if self.index else ''}"
 
 
+class SkyError(ValueError):
+    """A file holds a HEALPix map where a flat image was looked for."""
+
+
 class Found(NamedTuple):
     """An array as the file holds it, and the file's header, if it has one."""
 
@@ -141,7 +145,8 @@ def _taken(where: Place, take: Callable[[Any], Any]) -> Found:
             return Found(take(_from_zarr(path, part)), {})
         raise ValueError("not a FITS file, nor one that ends in .npy, .npz, .h5, .hdf5 or .zarr")
     except Exception as error:  # whatever a library stumbles over, it is the file that is bad
-        raise ValueError(f"{where}: {str(error) or type(error).__name__}".splitlines()[0]) from None
+        kind = SkyError if isinstance(error, SkyError) else ValueError
+        raise kind(f"{where}: {str(error) or type(error).__name__}".splitlines()[0]) from None
 
 
 def _native(values: Any) -> np.ndarray:
@@ -210,8 +215,9 @@ def _from_fits(path: Path, part: str, take: Callable[[Any], Any]) -> Found:
                 images = [hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
                 if not images:
                     tables = [hdu.header.get("PIXTYPE") == "HEALPIX" for hdu in file[1:]]
-                    what = "a HEALPix map, no flat image" if any(tables) else "no image"
-                    raise ValueError(f"holds {what}")
+                    raise (
+                        SkyError("holds a HEALPix map, no flat image") if any(tables) else ValueError("holds no image")
+                    )
                 named = Counter(hdu.name for hdu in images)
                 numbers = [i for i, hdu in enumerate(file) if any(hdu is one for one in images)]
                 names = [
