@@ -30,7 +30,7 @@ def written(path, values, *, ordering="RING", nside=NSIDE, pixels=None, name="SI
         columns.insert(0, fits.Column("PIXEL", "K", array=pixels))
     table = fits.BinTableHDU.from_columns(columns)
     scheme = "IMPLICIT" if pixels is None else "EXPLICIT"
-    table.header |= {"PIXTYPE": "HEALPIX", "ORDERING": ordering, "NSIDE": nside, "INDXSCHM": scheme, **cards}
+    table.header.update({"PIXTYPE": "HEALPIX", "ORDERING": ordering, "NSIDE": nside, "INDXSCHM": scheme, **cards})
     table.writeto(path, overwrite=True)
     return path
 

@@ -46,7 +46,9 @@ def spoilt(raw: bytes, rng: np.random.Generator) -> bytes:
 
 def spoilt_table(rows: list[list[str]], rng: np.random.Generator) -> list[list[str]]:
     """Rows with a cell replaced, a cell gone, rows doubled, turned round or gone."""
-    rows = [[*row] for row in rows]
+    rows = [[*row] for row in rows if row]
+    if not rows:
+        return rows
     i = int(rng.integers(0, len(rows)))
     j = int(rng.integers(0, len(rows[i])))
     match rng.integers(6):

@@ -450,7 +450,7 @@ def test_more_maps_than_memory_should_hold_are_kept_in_a_folder_and_read_when_as
     ]
     table(columbia, *lines, columns="file,omega_m,sigma_8,split,seed,mask")
     whole = read_maps(columbia)
-    monkeypatch.setattr(map_files, "_IN_MEMORY", 7 * 16 * 16 * 4)
+    monkeypatch.setattr(map_files, "_IN_MEMORY", 3 * 16 * 16)
     monkeypatch.setattr(map_files, "_BLOCK", 2 * 16 * 16 * 4)
     (tmp_path / "folder").mkdir()
     data = read_maps(columbia, checkpoint=tmp_path / "folder")

@@ -224,14 +224,15 @@ def _maps(row: Row, pixels: int | None, side: float | None) -> Iterator[_Image |
             parts, sides = zip(*every, strict=True)
             if len({(part.shape, one) for part, one in zip(parts, sides, strict=True)}) > 1:
                 raise ValueError(f"{row.places[0]}: its bins differ in size")
-            if observed is None and (row.masks or row.border):
+            if observed is None and row.masks:
                 bins = sum(part.shape[1] for part in parts) // (2 if row.gamma2 else 1)
                 observed = _observed(row, (bins, *parts[0].shape[2:]))
+            kept = _within_border(row, observed, parts[0].shape[2:])
             for of_one in zip(*parts, strict=True):
                 try:
                     kappa = np.concatenate(of_one)
                     kappa = _from_shear(row, kappa, observed) if row.gamma2 else kappa
-                    yield _image(row, kappa, observed, sides[0], pixels)
+                    yield _image(row, kappa, kept, sides[0], pixels)
                 except ValueError as error:
                     yield ValueError(f"{error} (map {number} of {row.where})" if "map" in row.axes else str(error))
                 number += 1
@@ -339,9 +340,6 @@ def _part(row: Row, place: images.Place, cut: tuple[int | slice, ...], side: flo
 def _observed(row: Row, shape: tuple[int, ...]) -> np.ndarray:
     """What the masks of a row let through [bin, y, x]: one for all bins, or one for each, in files or in one array."""
     masks = []
-    if 2 * row.border >= shape[-1]:
-        raise ValueError(f"{row.where}: border = {row.border}: must be less than half of {shape[-1]} pixels")
-    masks.append(shear.border(shape[-1], row.border)[None])
     for place in row.masks:
         try:
             seen = images.observed(place)
@@ -350,9 +348,19 @@ def _observed(row: Row, shape: tuple[int, ...]) -> np.ndarray:
         if seen.shape not in (shape[-2:], shape):
             raise ValueError(f"mask = {place}: is of shape {seen.shape}, must be {shape[-2:]} like the maps")
         masks.append(seen.reshape(-1, *shape[-2:]))
-    if sum(map(len, masks)) not in (1, 2, shape[0] + 1):
+    if sum(map(len, masks)) not in (1, shape[0]):
         raise ValueError(f"mask = {row.masks[0]}: there must be one, or {shape[0]}, one a bin")
-    return masks[0] & np.broadcast_to(np.concatenate(masks[1:] or masks), shape)
+    return np.broadcast_to(np.concatenate(masks), shape)
+
+
+def _within_border(row: Row, observed: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """What masks let through and the border of a row does not leave out."""
+    if not row.border:
+        return observed
+    if 2 * row.border >= shape[-1]:
+        raise ValueError(f"{row.where}: border = {row.border}: must be less than half of {shape[-1]} pixels")
+    inside = shear.border(shape[-1], row.border)
+    return inside if observed is None else observed & inside
 
 
 def _image(row: Row, kappa: np.ndarray, observed: np.ndarray | None, side: float, pixels: int | None) -> _Image:

@@ -161,8 +161,8 @@ def _from_columns(names: list[str], columns: list[np.ndarray], meaning: str) -> 
     if "low" in z and "high" in z:
         order = np.argsort(z["low"], kind="stable")
         low, high, density = z["low"][order], z["high"][order], density[:, order]
-        if (high <= low).any() or (low[1:] < high[:-1] - 1e-6 * (high - low)[:-1]).any():
-            raise ValueError("upper edges must lie above lower edges, and cells must not overlap")
+        if (high <= low).any() or (np.diff(low) <= 0).any() or (np.diff(high) <= 0).any():
+            raise ValueError("upper edges must lie above lower edges, and no cell within another")  # surveys' overlap
         return _Cells(low, high, density * (high - low))
     said = "points" if "point" in z else "edges" if "low" in z else meaning
     if meaning not in (MEANINGS[0], said):
