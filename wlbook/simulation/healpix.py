@@ -139,7 +139,8 @@ def read(where: Place) -> Sky:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of cards and units that break the standard
             with where.path.open("rb") as stream, fits.open(stream) as file:
-                tables = [hdu for hdu in file if hdu.header.get("PIXTYPE") == "HEALPIX" and hasattr(hdu, "columns")]
+                hdus: Any = file
+                tables = [hdu for hdu in hdus if hdu.header.get("PIXTYPE") == "HEALPIX" and hasattr(hdu, "columns")]
                 if not tables:
                     raise ValueError("holds no HEALPix map")
                 return _from_table(tables[0], where.part)

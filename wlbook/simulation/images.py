@@ -66,7 +66,7 @@ def place(text: str, folder: Path) -> Place:
     """
     text = text.strip()
     whole = folder / text
-    if exists(whole):
+    if not ("[" in text or ">" in text) or exists(whole):
         return Place(whole)
     if above := _ABOVE.fullmatch(text):
         return place(above["file"], folder)._replace(above=float(above["least"]))
@@ -211,7 +211,8 @@ def _from_fits(path: Path, part: str, take: Callable[[Any], Any]) -> Found:
         warnings.simplefilter("ignore")  # of cards that break the standard: those that matter are read one by one
         warnings.filterwarnings("error", message=".*truncated")
         try:
-            with path.open("rb") as stream, fits.open(stream) as file:
+            with path.open("rb") as stream, fits.open(stream) as opened:
+                file: Any = opened
                 images = [hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
                 if not images:
                     tables = [hdu.header.get("PIXTYPE") == "HEALPIX" for hdu in file[1:]]

@@ -291,12 +291,12 @@ def _blocks(row: Row) -> list[tuple[int | slice, ...]]:
         return [row.cut]
     shape = images.shape(place)
     words = _words(row, len(shape))
-    cut = [*(row.cut or [slice(None)] * len(words))]
+    cut: list[Any] = [*(row.cut or [slice(None)] * len(words))]
     axis = words.index("map") if "map" in words else 0
     if "map" not in words or not isinstance(cut[axis], slice) or not shape[axis]:
         return [tuple(cut)]
     each = math.prod(size for size, word in zip(shape, words, strict=True) if word not in ("model", "map"))
-    step, maps = max(1, _BLOCK // (8 * max(1, each))), range(shape[axis])[cut[axis]]
+    step, maps = max(1, _BLOCK // (8 * max(1, each))), range(*cut[axis].indices(shape[axis]))
     blocks = [slice(maps[i], maps[min(i + step, len(maps)) - 1] + 1) for i in range(0, len(maps), step)]
     return [tuple([*cut[:axis], block, *cut[axis + 1 :]]) for block in blocks]
 
@@ -378,7 +378,7 @@ def _image(row: Row, kappa: np.ndarray, observed: np.ndarray | None, side: float
     factor = size // pixels if pixels else 1
     blocks = (*whole.shape[:1], size // factor, factor, size // factor, factor)
     if observed is not None:
-        observed = observed.reshape(blocks).all(axis=(2, 4))
+        observed = np.asarray(observed.reshape(blocks).all(axis=(2, 4)))
     coarse = whole.reshape(blocks).mean(axis=(2, 4)).astype(np.float32)
     return _Image(coarse if observed is None else np.where(observed, coarse, np.float32(0)), observed, side)
 

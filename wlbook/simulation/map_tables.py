@@ -141,8 +141,9 @@ def _from_names(folder: Path) -> Iterator[Row]:
             universe = _universe(*match.groups())
         except ValueError as error:
             raise ValueError(f"{model}: {error}") from None
+        observed = np.allclose(universe, FIDUCIAL)
         maps: dict[str, list[tuple[float, Path]]] = {}
-        for path in sorted(model.iterdir()):
+        for path in model.iterdir():
             if named := _IMAGE.fullmatch(path.name):
                 maps.setdefault(named[2], []).append((float(named[1]), path))
         for i, bins in enumerate(bins for _, bins in sorted(maps.items())):
@@ -150,7 +151,7 @@ def _from_names(folder: Path) -> Iterator[Row]:
             if len({*redshift}) < len(redshift):
                 raise ValueError(f"{paths[-1]}: is one of two maps of that number and redshift")
             half = "train" if 2 * i < len(maps) else "test"
-            split = "fiducial" if np.allclose(universe, FIDUCIAL) else half
+            split = "fiducial" if observed else half
             places = tuple(map(Place, paths))
             seed = 2 * number + (split == "test")
             yield Row(places, ("y", "x"), universe, split, seed, redshift, None, (), str(paths[0]))
@@ -174,6 +175,8 @@ def table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     separator = max(",;\t", key=lines[0][1].count)
 
     def cells(number: int, line: str) -> list[str]:
+        if '"' not in line:
+            return [cell.strip() for cell in line.split(separator)]
         try:
             read = next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True))
         except csv.Error as error:
