@@ -299,17 +299,21 @@ def check_kappa(kappa: np.ndarray, observed: np.ndarray | None = None) -> None:
     seen = kappa if observed is None else kappa[observed]
     if not seen.size:
         raise ValueError("no pixel is observed")
-    if bad := int(np.sum(~np.isfinite(seen))):
-        raise ValueError(f"{bad} pixels are NaN or infinite; a mask can leave them out")
-    if bad := int(np.sum(seen < 0.5 * UNSEEN)):
-        raise ValueError(f"{bad} pixels are UNSEEN ({UNSEEN:g}); a mask can leave them out")
     with np.errstate(over="ignore", invalid="ignore"):
-        far = _far_from_all_others(seen)
-    for value in (*_SENTINELS, *far):
-        if bad := int(np.sum(seen == value)):
-            raise ValueError(f"{bad} pixels are {value:g}, a mark for missing data; a mask can leave them out")
-    with np.errstate(over="ignore"):
-        largest, spread = float(np.abs(seen).max()), float(np.std(seen, dtype=np.float64))
+        mean, spread = float(np.mean(seen, dtype=np.float64)), float(np.std(seen, dtype=np.float64))
+        low, high = float(seen.min()), float(seen.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{int(np.sum(~np.isfinite(seen)))} pixels are NaN or infinite; a mask can leave them out")
+    if low < 0.5 * UNSEEN:
+        bad = int(np.sum(seen < 0.5 * UNSEEN))
+        raise ValueError(f"{bad} pixels are UNSEEN ({UNSEEN:g}); a mask can leave them out")
+    for value, fewest in ((low, 1), (high, 2)):
+        number = int(np.sum(seen == value))
+        if value in _SENTINELS or (
+            number >= fewest and _is_far(seen, value, number, abs(value - mean) / (spread or 1))
+        ):
+            raise ValueError(f"{number} pixels are {value:g}, a mark for missing data; a mask can leave them out")
+    largest = max(abs(low), abs(high))
     if largest > _LARGEST or not _NARROWEST <= spread <= _WIDEST:
         raise ValueError(
             f"|kappa| reaches {largest:.3g} with a standard deviation of {spread:.3g}: must be <= {_LARGEST:g}, and "
@@ -317,15 +321,13 @@ def check_kappa(kappa: np.ndarray, observed: np.ndarray | None = None) -> None:
         )
 
 
-def _far_from_all_others(seen: np.ndarray) -> list[float]:
-    """Least and largest value, if they stand out as no kappa does, and the largest (halos do) in several pixels."""
-    found = []
-    for value, fewest in ((float(seen.min()), 1), (float(seen.max()), 2)):
-        others = seen[seen != value].astype(np.float64)
-        several = 10 * others.size >= seen.size and seen.size - others.size >= fewest
-        if several and abs(value - others.mean()) > _FAR * others.std():
-            found.append(value)
-    return found
+def _is_far(seen: np.ndarray, value: float, number: int, deviations: float) -> bool:
+    """Whether the least or largest value stands as far from all others as no kappa does."""
+    if (number == 1 and deviations < min(_FAR, seen.size**0.5) / 2) or 10 * (seen.size - number) < seen.size:
+        return False
+    others = seen[seen != value].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return abs(value - others.mean()) > _FAR * others.std()
 
 
 def observed(where: Place) -> np.ndarray:

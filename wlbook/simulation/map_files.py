@@ -374,12 +374,13 @@ def _image(row: Row, kappa: np.ndarray, observed: np.ndarray | None, side: float
     size = kappa.shape[-1]
     if pixels is not None and size % pixels:
         raise ValueError(f"{name}: {size} pixels a side cannot be averaged to pixels = {pixels}")
-    whole = np.asarray(kappa if observed is None else np.where(observed, kappa, 0), np.float64)
-    factor = size // pixels if pixels else 1
+    whole, factor = kappa if observed is None else np.where(observed, kappa, 0), size // pixels if pixels else 1
+    if factor == 1:
+        return _Image(whole.astype(np.float32), observed, side)
     blocks = (*whole.shape[:1], size // factor, factor, size // factor, factor)
     if observed is not None:
         observed = np.asarray(observed.reshape(blocks).all(axis=(2, 4)))
-    coarse = whole.reshape(blocks).mean(axis=(2, 4)).astype(np.float32)
+    coarse = whole.reshape(blocks).mean(axis=(2, 4), dtype=np.float64).astype(np.float32)
     return _Image(coarse if observed is None else np.where(observed, coarse, np.float32(0)), observed, side)
 
 
