@@ -29,6 +29,7 @@
 # | NumPy | `kappa.npy`, `kappa.npy[17]`, `all.npz[kappa]` | an index takes one map of many; mapped from the disk |
 # | HDF5 | `maps.h5[stage3/kg]`, `maps.h5[kappa][3,17]` | |
 # | zarr | `maps.zarr`, `maps.zarr[kappa]` | |
+# | HEALPix | `sky.fits` | needs `pip install wlbook[healpix]`; cut into squares of the `side` given, which do not overlap |
 # | a folder | `Om0.260_si0.800/WLconv_z1.00_0001r.fits` | the Columbia layout, as LensTools' users know it |
 # | a folder | `maps.csv` in it | the table below |
 #
@@ -36,13 +37,15 @@
 #
 # | column | what | if it is missing |
 # |---|---|---|
-# | `file` | of a bin each, parted by `;`, or one with all bins | needed |
+# | `file` | of a bin each, parted by `;`, or one with all bins | needed, or the next two |
+# | `gamma1`, `gamma2` | shear, which is turned into kappa; `-FILE` for the other sign of `gamma2` | |
 # | `omega_m`, `sigma_8` (or `s_8`) | of the universe | needed |
 # | `split` | `train`, `test` or `fiducial` | needed |
 # | `seed` | of the {term}`box` that the map is of | each map counts as a box of its own, and a warning says so |
 # | `redshift` | of each bin's sources | `source_redshift` |
 # | `side` | of the map [deg] | the header's, or `source_side` |
 # | `mask` | like `file`: 1 where the sky was observed | everything is observed |
+# | `border` | pixels to leave out on each side, where shear of an open field misleads | 0 |
 # | `axes` | of an array, in its order, as in `map y x bin` | `axes` |
 #
 # Tables may come from a spreadsheet: with semicolons, tabs, decimal commas, spaces or a byte order mark.

@@ -110,7 +110,8 @@ def test_every_chapter_runs_on_other_peoples_maps(book, tmp_path):
         tmp_path / "maps", n_maps=128, bins=3, side=7.0, noise=0.005, masked=True, bad=True, unequal=True
     )
     values = yaml.safe_load((minibook.REPOSITORY / "tests" / "profiles" / "tiny.yml").read_text())
-    values["01_data"] = {"source": str(folder), "n_maps": 128, "pixels": 32, "bad_files": "skip", "noise": "in the maps"}
+    values["01_data"] = {"source": str(folder), "n_maps": 128, "pixels": 32}
+    values["01_data"] |= {"bad_files": "skip", "noise": "in the maps"}
     values["06_constraints"] |= {"combine": ["peaks"], "peak_bins": 4}
     (book / "profiles" / "foreign.yml").write_text(yaml.safe_dump(values))
     printed = run(book, "foreign", [name for name in chapters.names() if chapters.read(name).parameters])

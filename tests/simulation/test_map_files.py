@@ -383,6 +383,84 @@ def test_arrays_that_do_not_fit_their_axes_are_named(tmp_path, shape, axes, mess
         read_maps(table(tmp_path, f"k.npy,0.3,0.7,train,3.5,{axes}", columns=columns))
 
 
+def shear_of(kappa):
+    """Both components, by waves [y, x]."""
+    n = kappa.shape[-1]
+    ell = np.fft.fftfreq(n) + 1j * np.fft.fftfreq(n)[:, None]
+    ell[0, 0] = 1
+    gamma = np.fft.ifft2(np.fft.fft2(kappa) * ell**2 / np.abs(ell) ** 2)
+    return gamma.real.astype(np.float32), gamma.imag.astype(np.float32)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_shear_is_turned_into_kappa(tmp_path, sign):
+    from scipy.ndimage import gaussian_filter
+
+    smooth = [gaussian_filter(image(i, bins=(2,)), (0, 2, 2), mode="wrap") for i in range(3)]
+    smooth = [5 * (one - one.mean(axis=(1, 2), keepdims=True)) for one in smooth]
+    lines = []
+    for i, split in enumerate(("train", "test", "fiducial")):
+        for b in range(2):
+            for name, one in zip(("g1", "g2"), shear_of(smooth[i][b]), strict=True):
+                fits.writeto(tmp_path / f"{name}_{i}{b}.fits", one if name == "g1" else sign * one, header())
+        minus = "" if sign > 0 else "-"
+        names = f"g1_{i}0.fits;g1_{i}1.fits,{minus}g2_{i}0.fits;{minus}g2_{i}1.fits"
+        lines.append(f"{names},{0.3 - 0.1 * (i < 2)},0.8,{split},{i},3")
+    columns = "gamma1,gamma2,omega_m,sigma_8,split,seed,border"
+    data = read_maps(table(tmp_path, *lines, columns=columns))
+    inside = np.s_[..., 3:-3, 3:-3]
+    np.testing.assert_allclose(data["kappa"].values[inside], np.array(smooth)[inside], atol=1e-6)
+    assert data["observed"].values[inside].all() and data["observed"].values.sum() == 6 * 100
+    assert not data["kappa"].values[~data["observed"].values].any()
+    turned = [line.replace("-g2", "g2") if sign < 0 else line.replace("g2", "-g2") for line in lines]
+    with pytest.warns(map_files.SignWarning, match=r"g2_00\.fits: kappa varies more with the other sign"):
+        read_maps(table(tmp_path, *turned, columns=columns))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a.fits;b.fits,c.fits", "gamma1 and gamma2 must name as many files"),
+        ("a.fits,", "file is empty"),
+        (",c.fits", "gamma1 and gamma2 must name as many files"),
+        ("a.fits;b.fits,-c.fits;d.fits", "must have a minus before each file, or before none"),
+        ("a.fits,c.fits,8", "border = 8: must be less than half of 16 pixels"),
+        ("a.fits,c.fits,-1", "border = -1: must be a number of pixels"),
+        ("a.fits,bad.fits", r"bad\.fits: 1 pixels are -99, a mark"),
+    ],
+)
+def test_shear_that_cannot_be_used_is_refused(tmp_path, line, message):
+    for name in "abcd":
+        fits.writeto(tmp_path / f"{name}.fits", image(ord(name)), header())
+    bad = image(0)
+    bad[0, 0] = -99
+    fits.writeto(tmp_path / "bad.fits", bad, header())
+    with pytest.raises(ValueError, match=message):
+        read_maps(table(tmp_path, f"0.3,0.8,train,{line}", columns="omega_m,sigma_8,split,gamma1,gamma2,border"))
+
+
+def test_more_maps_than_memory_should_hold_are_kept_in_a_folder_and_read_when_asked_for(
+    columbia, tmp_path, monkeypatch
+):
+    fits.writeto(columbia / "m.fits", np.tri(16).astype("u1"))
+    lines = [
+        f"{path.relative_to(columbia)},{path.parent.name[2:7]},{path.parent.name[-5:]},{split},{i},m.fits"
+        for i, path in enumerate(sorted(columbia.glob("Om*/*")))
+        for split in (SPLIT_OF[float(path.parent.name[2:7])],)
+    ]
+    table(columbia, *lines, columns="file,omega_m,sigma_8,split,seed,mask")
+    whole = read_maps(columbia)
+    monkeypatch.setattr(map_files, "_IN_MEMORY", 3 * 16 * 16)
+    monkeypatch.setattr(map_files, "_BLOCK", 2 * 16 * 16 * 4)
+    (tmp_path / "folder").mkdir()
+    data = read_maps(columbia, checkpoint=tmp_path / "folder")
+    assert not data["kappa"].variable._in_memory and not data["observed"].variable._in_memory
+    part = data.isel(map=[3, 17])
+    assert not part["kappa"].variable._in_memory
+    np.testing.assert_array_equal(part["kappa"], whole["kappa"][[3, 17]])
+    xr.testing.assert_identical(data, whole)
+
+
 def test_bins_of_different_size_are_refused(tmp_path):
     fits.writeto(tmp_path / "a.fits", image(0), header())
     fits.writeto(tmp_path / "b.fits", image(0, 32), header())

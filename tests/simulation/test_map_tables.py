@@ -88,7 +88,7 @@ def test_absolute_names_stay_absolute(tmp_path):
         ("a.fits,0.3,0.8,train,1,1.0,3.5,,map z", "axes = 'map z': must be names of model, map"),
         ("a.npy[x][y],0.3,0.8,train", "an index must be whole numbers"),
         ("a.fits,0.3,0.8,train,1,1.0,3.5,,,more", "has 10 columns, the first line names 9"),
-        ("x" * 200_000 + ",0.3,0.8,train", "field larger than field limit"),
+        ('"' + "x" * 200_000 + '",0.3,0.8,train', "field larger than field limit"),
     ],
 )
 def test_a_line_that_cannot_be_right_is_named(tmp_path, line, message):

@@ -29,12 +29,13 @@ def independent(values: Float[np.ndarray, "map ..."], model: np.ndarray, seed: n
     the ratio of the two variances is the number that they are worth. Boxes of one model are compared, all models taken
     together, each in units of its own scatter. NaN where no model has two boxes of two maps or more.
     """
+    if len(np.unique(np.stack([model, seed]), axis=1).T) == len(model):
+        return np.ones(values.shape[1:])  # a box for each map
     within, between = [], []
     for one in np.unique(model):
         boxes = [values[(model == one) & (seed == number)] for number in np.unique(seed[model == one])]
-        boxes = [box for box in boxes if len(box) > 1]  # a single map has no scatter
-        if len(boxes) > 1:
-            scatter = np.mean([box.var(axis=0, ddof=1) for box in boxes], axis=0)
+        if len(boxes) > 1 and max(map(len, boxes)) > 1:
+            scatter = np.mean([box.var(axis=0, ddof=1) for box in boxes if len(box) > 1], axis=0)
             within.append(len(boxes) - 1.0)
             between.append(np.var([box.mean(axis=0) for box in boxes], axis=0, ddof=1) / scatter * (len(boxes) - 1))
     return np.sum(within) / np.sum(between, axis=0) if within else np.full(values.shape[1:], np.nan)

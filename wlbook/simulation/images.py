@@ -46,6 +46,10 @@ class Place(NamedTuple):
         return f"{self.path}{part}{list(self.index) if self.index else ''}"
 
 
+class SkyError(ValueError):
+    """A file holds a HEALPix map where a flat image was looked for."""
+
+
 class Found(NamedTuple):
     """An array as the file holds it, and the file's header, if it has one."""
 
@@ -62,7 +66,7 @@ def place(text: str, folder: Path) -> Place:
     """
     text = text.strip()
     whole = folder / text
-    if exists(whole):
+    if not ("[" in text or ">" in text) or exists(whole):
         return Place(whole)
     if above := _ABOVE.fullmatch(text):
         return place(above["file"], folder)._replace(above=float(above["least"]))
@@ -141,7 +145,8 @@ def _taken(where: Place, take: Callable[[Any], Any]) -> Found:
             return Found(take(_from_zarr(path, part)), {})
         raise ValueError("not a FITS file, nor one that ends in .npy, .npz, .h5, .hdf5 or .zarr")
     except Exception as error:  # whatever a library stumbles over, it is the file that is bad
-        raise ValueError(f"{where}: {str(error) or type(error).__name__}".splitlines()[0]) from None
+        kind = SkyError if isinstance(error, SkyError) else ValueError
+        raise kind(f"{where}: {str(error) or type(error).__name__}".splitlines()[0]) from None
 
 
 def _native(values: Any) -> np.ndarray:
@@ -206,12 +211,14 @@ def _from_fits(path: Path, part: str, take: Callable[[Any], Any]) -> Found:
         warnings.simplefilter("ignore")  # of cards that break the standard: those that matter are read one by one
         warnings.filterwarnings("error", message=".*truncated")
         try:
-            with path.open("rb") as stream, fits.open(stream) as file:
+            with path.open("rb") as stream, fits.open(stream) as opened:
+                file: Any = opened
                 images = [hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
                 if not images:
                     tables = [hdu.header.get("PIXTYPE") == "HEALPIX" for hdu in file[1:]]
-                    what = "a HEALPix map, no flat image" if any(tables) else "no image"
-                    raise ValueError(f"holds {what}")
+                    raise (
+                        SkyError("holds a HEALPix map, no flat image") if any(tables) else ValueError("holds no image")
+                    )
                 named = Counter(hdu.name for hdu in images)
                 numbers = [i for i, hdu in enumerate(file) if any(hdu is one for one in images)]
                 names = [
@@ -292,17 +299,21 @@ def check_kappa(kappa: np.ndarray, observed: np.ndarray | None = None) -> None:
     seen = kappa if observed is None else kappa[observed]
     if not seen.size:
         raise ValueError("no pixel is observed")
-    if bad := int(np.sum(~np.isfinite(seen))):
-        raise ValueError(f"{bad} pixels are NaN or infinite; a mask can leave them out")
-    if bad := int(np.sum(seen < 0.5 * UNSEEN)):
-        raise ValueError(f"{bad} pixels are UNSEEN ({UNSEEN:g}); a mask can leave them out")
     with np.errstate(over="ignore", invalid="ignore"):
-        far = _far_from_all_others(seen)
-    for value in (*_SENTINELS, *far):
-        if bad := int(np.sum(seen == value)):
-            raise ValueError(f"{bad} pixels are {value:g}, a mark for missing data; a mask can leave them out")
-    with np.errstate(over="ignore"):
-        largest, spread = float(np.abs(seen).max()), float(np.std(seen, dtype=np.float64))
+        mean, spread = float(np.mean(seen, dtype=np.float64)), float(np.std(seen, dtype=np.float64))
+        low, high = float(seen.min()), float(seen.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{int(np.sum(~np.isfinite(seen)))} pixels are NaN or infinite; a mask can leave them out")
+    if low < 0.5 * UNSEEN:
+        bad = int(np.sum(seen < 0.5 * UNSEEN))
+        raise ValueError(f"{bad} pixels are UNSEEN ({UNSEEN:g}); a mask can leave them out")
+    for value, fewest in ((low, 1), (high, 2)):
+        number = int(np.sum(seen == value))
+        if value in _SENTINELS or (
+            number >= fewest and _is_far(seen, value, number, abs(value - mean) / (spread or 1))
+        ):
+            raise ValueError(f"{number} pixels are {value:g}, a mark for missing data; a mask can leave them out")
+    largest = max(abs(low), abs(high))
     if largest > _LARGEST or not _NARROWEST <= spread <= _WIDEST:
         raise ValueError(
             f"|kappa| reaches {largest:.3g} with a standard deviation of {spread:.3g}: must be <= {_LARGEST:g}, and "
@@ -310,15 +321,13 @@ def check_kappa(kappa: np.ndarray, observed: np.ndarray | None = None) -> None:
         )
 
 
-def _far_from_all_others(seen: np.ndarray) -> list[float]:
-    """Least and largest value, if they stand out as no kappa does, and the largest (halos do) in several pixels."""
-    found = []
-    for value, fewest in ((float(seen.min()), 1), (float(seen.max()), 2)):
-        others = seen[seen != value].astype(np.float64)
-        several = 10 * others.size >= seen.size and seen.size - others.size >= fewest
-        if several and abs(value - others.mean()) > _FAR * others.std():
-            found.append(value)
-    return found
+def _is_far(seen: np.ndarray, value: float, number: int, deviations: float) -> bool:
+    """Whether the least or largest value stands as far from all others as no kappa does."""
+    if (number == 1 and deviations < min(_FAR, seen.size**0.5) / 2) or 10 * (seen.size - number) < seen.size:
+        return False
+    others = seen[seen != value].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return abs(value - others.mean()) > _FAR * others.std()
 
 
 def observed(where: Place) -> np.ndarray:

@@ -14,18 +14,23 @@ import xarray as xr
 
 from wlbook.common import checks
 from wlbook.common.progress import progress
-from wlbook.simulation import images, map_tables
+from wlbook.simulation import healpix, images, map_tables, shear
 from wlbook.simulation.dataset import SPLITS, labelled
 from wlbook.simulation.map_tables import TABLE, Row
 from wlbook.simulation.survey import NOISE
 
 _AXES = ("map", "bin", "y", "x")
 _BLOCK = 2**26  # bytes of maps that are read together
+_IN_MEMORY = 2**29  # bytes of maps from which on they go to disk, if a folder is given
 _SAMPLE = 9  # maps that are looked at first: most of them say what size the others must have
 
 
 class SkippedWarning(UserWarning):
     """A file could not be used and was left out, as asked."""
+
+
+class SignWarning(UserWarning):
+    """The second component of shear seems to have the other sign."""
 
 
 class UnknownBoxesWarning(UserWarning):
@@ -44,6 +49,46 @@ class _Image(NamedTuple):
         return self.kappa.shape, round(self.side, 6)
 
 
+class _Heap:
+    """Arrays of one shape, one after the other: in memory, or in a folder once they are too many."""
+
+    def __init__(self, name: str, folder: Path | None):
+        self._name, self._path = name, None if folder is None else folder / f"{name}.zarr"
+        self._waiting: list[np.ndarray] = []
+        self._kept: Any = None
+
+    def append(self, array: np.ndarray) -> None:
+        self._waiting.append(array)
+        if self._path is not None and len(self._waiting) * array.nbytes > (_BLOCK if self._kept else _IN_MEMORY):
+            self._flush()
+
+    def _flush(self) -> None:
+        import zarr  # only who reads many maps waits for this import
+
+        if self._kept is None:
+            one = self._waiting[0]
+            self._kept = zarr.create_group(self._path, overwrite=True).create_array(
+                self._name,
+                shape=(0, *one.shape),
+                dtype=one.dtype,
+                chunks=(max(1, _BLOCK // one.nbytes), *one.shape),
+                dimension_names=_AXES,
+                compressors=None if one.dtype.kind == "f" else "auto",
+            )
+        for start in range(0, len(self._waiting), step := self._kept.chunks[0]):
+            self._kept.append(np.stack(self._waiting[start : start + step]))
+        self._waiting.clear()
+
+    def variable(self, rows: list[int]) -> xr.Variable:
+        """Some of them, in order; those in a folder stay there until they are asked for."""
+        if self._kept is None:
+            return xr.Variable(_AXES, np.stack([self._waiting[i] for i in rows]))
+        if self._waiting:
+            self._flush()
+        data = xr.open_zarr(self._path, chunks=None, consolidated=False, mask_and_scale=False)
+        return data[self._name].variable.isel(map=rows)
+
+
 def read_maps(
     source: str | Path,
     *,
@@ -56,6 +101,7 @@ def read_maps(
     noise: str = "add",
     bad: str = "refuse",
     content: str = "",
+    checkpoint: Path | None = None,
 ) -> xr.Dataset:
     """Maps from a folder or a file, as `maps.simulate` returns its own.
 
@@ -66,8 +112,11 @@ def read_maps(
     one map.
 
     The table has the columns file (bins separated by ;), omega_m, sigma_8 (or s_8) and split (train, test or fiducial);
-    it may have seed (of the box), redshift (of the sources, like file), side [deg], mask (like file) and axes. Where no
-    seed is given each map counts as a box of its own, with a warning.
+    it may have seed (of the box), redshift (of the sources, like file), side [deg], mask (like file, "FILE > 0.5" for
+    weights), axes, and border, the number of pixels on each side that are left out. Where no seed is given each map
+    counts as a box of its own, with a warning. Columns gamma1 and gamma2 instead of file are shear, turned into kappa
+    (`shear.kaiser_squires`; -FILE has the other sign of gamma2). A HEALPix map is cut into squares (`healpix.squares`)
+    of that side, all with the seed of its line.
 
     A pixel that a mask leaves out is 0 in kappa and False in `observed`, and may hold anything in the file. Pixels that
     are averaged must be observed all.
@@ -81,6 +130,7 @@ def read_maps(
         noise: "add" to maps without it at every look, or "in the maps" already.
         bad: what to do about a map that cannot be used: "refuse", or "skip" it with a warning that names it.
         content: hash of all the files; only there so that a stored result notices when they change.
+        checkpoint: a folder for more maps than memory should hold; kappa is then read when it is asked for.
 
     Returns:
         Dataset with kappa float32 (map, bin, y, x), omega_m, sigma_8, model, seed and split (map), and `observed` (map,
@@ -98,7 +148,9 @@ def read_maps(
     rows = map_tables.rows(folder, axes=axes, labels=labels)
     _check_redshifts(rows)
     usual = _usual(rows, pixels, side)
-    found: list[tuple[Row, _Image]] = []
+    found: list[Row] = []
+    kappa, observed = _Heap("kappa", checkpoint), _Heap("observed", checkpoint)
+    masked = any(row.masks or row.border for row in rows)
     taken: Counter = Counter()
     for row in progress(rows, "reading maps", total=len(rows), unit="row"):
         place = row.universe, row.split
@@ -113,18 +165,25 @@ def read_maps(
                 warnings.warn(f"skipped {image}", SkippedWarning, stacklevel=2)
                 continue
             taken[place] += 1
-            found.append((row, image))
+            found.append(row)
+            kappa.append(image.kappa)
+            if masked:
+                observed.append(np.ones(image.kappa.shape, bool) if image.observed is None else image.observed)
             if taken[place] == n_maps:
                 break
     for split in SPLITS:
-        if not any(row.split == split for row, *_ in found):
+        if not any(row.split == split for row in found):
             raise ValueError(f"source = {folder}: holds no usable map of split {split!r}; {TABLE} can name them")
-    return _dataset(folder, _as_many(found), source_redshift).assign_attrs(noise=noise)
+    kept = _as_many(found)
+    maps = {"kappa": kappa.variable(kept)} | ({"observed": observed.variable(kept)} if masked else {})
+    assert usual is not None  # there is a map
+    data = _dataset(folder, [found[i] for i in kept], maps, usual[1], source_redshift)
+    return data.assign_attrs(noise=noise)
 
 
-def _as_many(found: list[tuple[Row, _Image]]) -> list[tuple[Row, _Image]]:
-    """Maps without those that some model has more of to test on: its means and covariances are set side by side."""
-    numbers = Counter(row.universe for row, *_ in found if row.split == "test")
+def _as_many(found: list[Row]) -> list[int]:
+    """Numbers of the maps without those to test on that only some models have: all are compared map by map."""
+    numbers = Counter(row.universe for row in found if row.split == "test")
     least = min(numbers.values())
     if surplus := sum(numbers.values()) - least * len(numbers):
         short = "omega_m = {:g}, sigma_8 = {:g}".format(*min(numbers, key=numbers.__getitem__))
@@ -132,11 +191,10 @@ def _as_many(found: list[tuple[Row, _Image]]) -> list[tuple[Row, _Image]]:
         warnings.warn(told, SkippedWarning, stacklevel=3)
     seen: Counter = Counter()
     kept = []
-    for one in found:
-        place = one[0].universe, one[0].split
-        seen[place] += 1
-        if one[0].split != "test" or seen[place] <= least:
-            kept.append(one)
+    for number, row in enumerate(found):
+        seen[row.universe, row.split] += 1
+        if row.split != "test" or seen[row.universe, row.split] <= least:
+            kept.append(number)
     return kept
 
 
@@ -155,7 +213,9 @@ def _check_redshifts(rows: Sequence[Row]) -> None:
 
 def _usual(rows: Sequence[Row], pixels: int | None, side: float | None) -> tuple[tuple[int, ...], float] | None:
     """The size that most of a few maps have, spread over all of them; None if none can be read."""
-    few = (next(_maps(row, pixels, side)) for row in rows[:: max(1, len(rows) // _SAMPLE)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is to be told is told when all are read
+        few = [next(_maps(row, pixels, side), None) for row in rows[:: max(1, len(rows) // _SAMPLE)]]
     sizes = Counter(image.size for image in few if isinstance(image, _Image))
     return sizes.most_common(1)[0][0] if sizes else None
 
@@ -165,19 +225,68 @@ def _maps(row: Row, pixels: int | None, side: float | None) -> Iterator[_Image |
     try:
         observed, number = None, 0
         for cut in _blocks(row):
-            parts, sides = zip(*(_part(row, place, cut, side) for place in row.places), strict=True)
+            every = [_part(row, place, cut, side) for place in (*row.places, *row.gamma2)]
+            parts, sides = zip(*every, strict=True)
             if len({(part.shape, one) for part, one in zip(parts, sides, strict=True)}) > 1:
                 raise ValueError(f"{row.places[0]}: its bins differ in size")
             if observed is None and row.masks:
-                observed = _observed(row, (sum(part.shape[1] for part in parts), *parts[0].shape[2:]))
-            for kappa in zip(*parts, strict=True):
+                bins = sum(part.shape[1] for part in parts) // (2 if row.gamma2 else 1)
+                observed = _observed(row, (bins, *parts[0].shape[2:]))
+            kept = _within_border(row, observed, parts[0].shape[2:])
+            for of_one in zip(*parts, strict=True):
                 try:
-                    yield _image(row, np.concatenate(kappa), observed, sides[0], pixels)
+                    kappa = np.concatenate(of_one)
+                    kappa = _from_shear(row, kappa, observed) if row.gamma2 else kappa
+                    yield _image(row, kappa, kept, sides[0], pixels)
                 except ValueError as error:
                     yield ValueError(f"{error} (map {number} of {row.where})" if "map" in row.axes else str(error))
                 number += 1
+    except images.SkyError:
+        yield from _squares(row, pixels, side)
     except ValueError as error:
         yield error
+
+
+def _from_shear(row: Row, both: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Kappa of the bins of a map from gamma1 of each and then gamma2 of each; shear is 0 where it is not observed."""
+    for number, part in enumerate(both):
+        try:
+            images.check_kappa(part, None if observed is None else observed[number % len(observed)])
+        except ValueError as error:
+            raise ValueError(
+                f"{(*row.places, *row.gamma2)[number * 2 * len(row.places) // len(both)]}: {error}"
+            ) from None
+    gamma1, gamma2 = np.split(both, 2)
+    if observed is not None:
+        gamma1, gamma2 = np.where(observed, gamma1, 0), np.where(observed, gamma2, 0)
+    if shear.wrong_sign(gamma1, row.sign * gamma2):
+        other = "no minus" if row.sign < 0 else "a minus"
+        told = f"{row.gamma2[0]}: kappa varies more with the other sign: should there be {other} before its name?"
+        warnings.warn(told, SignWarning, stacklevel=2)
+    return shear.kaiser_squires(gamma1, row.sign * gamma2).kappa
+
+
+def _squares(row: Row, pixels: int | None, side: float | None) -> Iterator[_Image | ValueError]:
+    """Squares of a row's skies, one sky a bin; those that touch what was not observed are left out."""
+    side, left = row.side or side, 0
+    try:
+        if side is None or row.gamma2 or row.masks:
+            raise ValueError(
+                f"{row.places[0]}: is a sky: the side of its squares [deg] must be given, and neither masks nor shear"
+            )
+        skies = [healpix.read(place) for place in row.places]
+        pixels = pixels or max(8, int(side * 60 / skies[0].pixel))
+        for kappa in healpix.squares(skies, side=side, pixels=pixels):
+            if np.isfinite(kappa).all():
+                yield _image(row, kappa, None, side, None)
+            else:
+                left += 1
+    except ValueError as error:
+        yield error
+    finally:
+        if left:
+            told = f"{row.places[0]}: {left} squares touch pixels that were not observed: left out"
+            warnings.warn(told, SkippedWarning, stacklevel=2)
 
 
 def _blocks(row: Row) -> list[tuple[int | slice, ...]]:
@@ -187,12 +296,12 @@ def _blocks(row: Row) -> list[tuple[int | slice, ...]]:
         return [row.cut]
     shape = images.shape(place)
     words = _words(row, len(shape))
-    cut = [*(row.cut or [slice(None)] * len(words))]
+    cut: list[Any] = [*(row.cut or [slice(None)] * len(words))]
     axis = words.index("map") if "map" in words else 0
     if "map" not in words or not isinstance(cut[axis], slice) or not shape[axis]:
         return [tuple(cut)]
     each = math.prod(size for size, word in zip(shape, words, strict=True) if word not in ("model", "map"))
-    step, maps = max(1, _BLOCK // (8 * max(1, each))), range(shape[axis])[cut[axis]]
+    step, maps = max(1, _BLOCK // (8 * max(1, each))), range(*cut[axis].indices(shape[axis]))
     blocks = [slice(maps[i], maps[min(i + step, len(maps)) - 1] + 1) for i in range(0, len(maps), step)]
     return [tuple([*cut[:axis], block, *cut[axis + 1 :]]) for block in blocks]
 
@@ -249,6 +358,16 @@ def _observed(row: Row, shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(np.concatenate(masks), shape)
 
 
+def _within_border(row: Row, observed: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """What masks let through and the border of a row does not leave out."""
+    if not row.border:
+        return observed
+    if 2 * row.border >= shape[-1]:
+        raise ValueError(f"{row.where}: border = {row.border}: must be less than half of {shape[-1]} pixels")
+    inside = shear.border(shape[-1], row.border)
+    return inside if observed is None else observed & inside
+
+
 def _image(row: Row, kappa: np.ndarray, observed: np.ndarray | None, side: float, pixels: int | None) -> _Image:
     name = row.places[0]
     for number, part in enumerate(kappa):
@@ -260,17 +379,23 @@ def _image(row: Row, kappa: np.ndarray, observed: np.ndarray | None, side: float
     size = kappa.shape[-1]
     if pixels is not None and size % pixels:
         raise ValueError(f"{name}: {size} pixels a side cannot be averaged to pixels = {pixels}")
-    whole = np.asarray(kappa if observed is None else np.where(observed, kappa, 0), np.float64)
-    factor = size // pixels if pixels else 1
+    whole, factor = kappa if observed is None else np.where(observed, kappa, 0), size // pixels if pixels else 1
+    if factor == 1:
+        return _Image(whole.astype(np.float32), observed, side)
     blocks = (*whole.shape[:1], size // factor, factor, size // factor, factor)
     if observed is not None:
-        observed = observed.reshape(blocks).all(axis=(2, 4))
-    coarse = whole.reshape(blocks).mean(axis=(2, 4)).astype(np.float32)
+        observed = np.asarray(observed.reshape(blocks).all(axis=(2, 4)))
+    coarse = whole.reshape(blocks).mean(axis=(2, 4), dtype=np.float64).astype(np.float32)
     return _Image(coarse if observed is None else np.where(observed, coarse, np.float32(0)), observed, side)
 
 
-def _dataset(folder: Path, found: Sequence[tuple[Row, _Image]], source_redshift: float | list[float]) -> xr.Dataset:
-    rows = [row for row, *_ in found]
+def _dataset(
+    folder: Path,
+    rows: Sequence[Row],
+    maps: dict[str, xr.Variable],
+    side: float,
+    source_redshift: float | list[float],
+) -> xr.Dataset:
     models = sorted({row.universe for row in rows if row.split != "fiducial"})
     number = {universe: i for i, universe in enumerate(models)}
     known = all(row.seed is not None for row in rows)
@@ -281,7 +406,6 @@ def _dataset(folder: Path, found: Sequence[tuple[Row, _Image]], source_redshift:
             UnknownBoxesWarning,
             stacklevel=3,
         )
-    kappa = np.stack([image.kappa for _, image in found])
     made_of = {
         "omega_m": [row.universe[0] for row in rows],
         "sigma_8": [row.universe[1] for row in rows],
@@ -289,17 +413,15 @@ def _dataset(folder: Path, found: Sequence[tuple[Row, _Image]], source_redshift:
         "seed": [row.seed if known else i for i, row in enumerate(rows)],
         "split": [SPLITS.index(row.split) for row in rows],
     }
-    data = labelled(kappa, made_of, "convergence")
-    masks = [image.observed for _, image in found]
-    if any(mask is not None for mask in masks):
-        full = np.ones(kappa.shape[1:], bool)
-        data["observed"] = (("map", "bin", "y", "x"), np.stack([full if mask is None else mask for mask in masks]))
-    side = found[0][1].side
-    pixel = side * 60 / kappa.shape[-1]
+    shape = maps["kappa"].shape
+    data = labelled(np.broadcast_to(np.float32(0), shape), made_of, "convergence")
+    maps["kappa"].attrs = data["kappa"].attrs
+    data = data.assign(maps)
+    pixel = side * 60 / shape[-1]
     data.attrs = {"side": side, "pixel": pixel, "source": folder.name, "trusted_ell": 180 * 60 / pixel}
     unsaid = source_redshift if isinstance(source_redshift, list) else [source_redshift]
     told = rows[0].redshift or unsaid
-    data.attrs |= {"source_redshift": _redshifts(told, kappa.shape[1], rows[0].where), "boxes_known": int(known)}
+    data.attrs |= {"source_redshift": _redshifts(told, shape[1], rows[0].where), "boxes_known": int(known)}
     return data
 
 

@@ -41,6 +41,9 @@ class Row(NamedTuple):
         masks: of an array for each bin, or of one for all; empty if all is observed.
         where: for messages, the file and line that said so.
         cut: what of the array's axes belongs to it; by default all.
+        gamma2: where places are of gamma1, the arrays of the other component of shear; empty if they are of kappa.
+        sign: of that component.
+        border: pixels on each side that are left out.
     """
 
     places: tuple[Place, ...]
@@ -53,6 +56,9 @@ class Row(NamedTuple):
     masks: tuple[Place, ...]
     where: str
     cut: tuple[int | slice, ...] = ()
+    gamma2: tuple[Place, ...] = ()
+    sign: int = 1
+    border: int = 0
 
 
 def rows(source: Path, *, axes: str = "", labels: str = "") -> list[Row]:
@@ -91,7 +97,7 @@ def files(source: Path, labels: str = "") -> list[Path]:
         return [one for one in dict.fromkeys([path, *of_labels]) if one.exists()]
     if not (source / TABLE).is_file():
         return sorted(source.glob("Om*_si*/WLconv_z*"))
-    named = {place.path for row in _from_table(source / TABLE, ()) for place in (*row.places, *row.masks)}
+    named = {place.path for row in _from_table(source / TABLE, ()) for place in (*row.places, *row.gamma2, *row.masks)}
     return [source / TABLE, *sorted(path for path in named if path.exists())]
 
 
@@ -135,8 +141,9 @@ def _from_names(folder: Path) -> Iterator[Row]:
             universe = _universe(*match.groups())
         except ValueError as error:
             raise ValueError(f"{model}: {error}") from None
+        observed = np.allclose(universe, FIDUCIAL)
         maps: dict[str, list[tuple[float, Path]]] = {}
-        for path in sorted(model.iterdir()):
+        for path in model.iterdir():
             if named := _IMAGE.fullmatch(path.name):
                 maps.setdefault(named[2], []).append((float(named[1]), path))
         for i, bins in enumerate(bins for _, bins in sorted(maps.items())):
@@ -144,7 +151,7 @@ def _from_names(folder: Path) -> Iterator[Row]:
             if len({*redshift}) < len(redshift):
                 raise ValueError(f"{paths[-1]}: is one of two maps of that number and redshift")
             half = "train" if 2 * i < len(maps) else "test"
-            split = "fiducial" if np.allclose(universe, FIDUCIAL) else half
+            split = "fiducial" if observed else half
             places = tuple(map(Place, paths))
             seed = 2 * number + (split == "test")
             yield Row(places, ("y", "x"), universe, split, seed, redshift, None, (), str(paths[0]))
@@ -168,6 +175,8 @@ def table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     separator = max(",;\t", key=lines[0][1].count)
 
     def cells(number: int, line: str) -> list[str]:
+        if '"' not in line:
+            return [cell.strip() for cell in line.split(separator)]
         try:
             read = next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True))
         except csv.Error as error:
@@ -192,7 +201,7 @@ def table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 def _from_table(path: Path, words: tuple[str, ...]) -> Iterator[Row]:
     names, lines = table(path)
     names = ["sigma_8" if name == "s_8" else name for name in names]
-    missing = [name for name in NEEDED if name not in names]
+    missing = [name for name in NEEDED if name not in ({*names, "file"} if {"gamma1", "gamma2"} <= {*names} else names)]
     if missing:
         raise ValueError(f"{path}: column {missing[0]} is missing; there must be {', '.join(NEEDED)}")
     for number, line in lines:
@@ -209,13 +218,17 @@ def _row(path: Path, line: dict[str, str], words: tuple[str, ...], where: str) -
     split = line["split"].lower()
     if split not in SPLITS:
         raise ValueError(f"split = {line['split']}: must be one of {', '.join(SPLITS)}")
-    if not several("file"):
-        raise ValueError("file is empty")
+    named, gamma2, sign = several("file"), *_second(several("gamma2"))
+    if gamma2 and named:
+        raise ValueError("names a file of kappa and one of gamma2: must be one of them")
+    named = named or several("gamma1")
+    if not named or len(gamma2) not in (0, len(named)) or (several("gamma1") and not gamma2):
+        raise ValueError("file is empty" if not gamma2 else "gamma1 and gamma2 must name as many files")
     universe = _universe(*_parameters(line))
     redshift = tuple(float(z) for z in several("redshift"))
     if not all(0 < z < 8 for z in redshift):
         raise ValueError(f"redshift = {line['redshift']}: must be > 0 and < 8")
-    places = tuple(images.place(one, path.parent) for one in several("file"))
+    places = tuple(images.place(one, path.parent) for one in named)
     if len(redshift) not in (0, 1, len(places)) and len(places) > 1:
         raise ValueError(f"redshift = {line['redshift']}: must be one for each of {len(places)} files")
     side = images.plausible_side(line["side"], "side") if line.get("side") else None
@@ -223,7 +236,30 @@ def _row(path: Path, line: dict[str, str], words: tuple[str, ...], where: str) -
     if len(masks) > 1 and len(masks) != len(places) > 1:
         raise ValueError(f"mask = {line['mask']}: must be one file, or one for each of {len(places)}")
     axes = _axes(line["axes"]) if line.get("axes") else words
-    return Row(places, axes, universe, split, _seed(line.get("seed", "")), redshift, side, masks, where)
+    border = line.get("border") or "0"
+    if not border.isdecimal():
+        raise ValueError(f"border = {border}: must be a number of pixels, >= 0")
+    return Row(
+        places,
+        axes,
+        universe,
+        split,
+        _seed(line.get("seed", "")),
+        redshift,
+        side,
+        masks,
+        where,
+        gamma2=tuple(images.place(one, path.parent) for one in gamma2),
+        sign=sign,
+        border=int(border),
+    )
+
+
+def _second(names: list[str]) -> tuple[list[str], int]:
+    """Files of gamma2 and its sign: -FILE is of the other one."""
+    if len({name.startswith("-") for name in names}) > 1:
+        raise ValueError(f"gamma2 = {';'.join(names)}: must have a minus before each file, or before none")
+    return [name.removeprefix("-") for name in names], -1 if names and names[0].startswith("-") else 1
 
 
 def _parameters(line: dict[str, str]) -> tuple[float, float]:

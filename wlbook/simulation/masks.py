@@ -48,7 +48,7 @@ def read_mask(spec: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:
         wanted = f"{(pixels, pixels)} like the maps, or finer by a whole number"
         raise ValueError(f"mask = {spec}: is of shape {seen.shape}, must be {wanted}")
     factor = len(seen) // pixels
-    seen = seen.reshape(pixels, factor, pixels, factor).all(axis=(1, 3))
+    seen = np.asarray(seen.reshape(pixels, factor, pixels, factor).all(axis=(1, 3)))
     if not seen.any():
         raise ValueError(f"mask = {spec}: leaves no pixel of the maps wholly observed")
     return seen

@@ -114,8 +114,7 @@ def _without_tail(redshift: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, 
     if redshift[-1] >= 8:
         raise ValueError(f"galaxies reach a redshift of {redshift[-1]:.3g}: must be < 8, but for {TAIL:g} of them")
     redshift, place = np.unique(redshift, return_inverse=True)
-    merged = np.zeros((len(left), len(redshift)))
-    np.add.at(merged, (slice(None), place), left)
+    merged = np.stack([np.bincount(place, row, len(redshift)) for row in left])
     return redshift, merged / merged.sum(axis=1, keepdims=True), float(1 - left.sum(axis=1).min())
 
 
@@ -161,8 +160,8 @@ def _from_columns(names: list[str], columns: list[np.ndarray], meaning: str) -> 
     if "low" in z and "high" in z:
         order = np.argsort(z["low"], kind="stable")
         low, high, density = z["low"][order], z["high"][order], density[:, order]
-        if (high <= low).any() or (low[1:] < high[:-1] - 1e-6 * (high - low)[:-1]).any():
-            raise ValueError("upper edges must lie above lower edges, and cells must not overlap")
+        if (high <= low).any() or (np.diff(low) <= 0).any() or (np.diff(high) <= 0).any():
+            raise ValueError("upper edges must lie above lower edges, and no cell within another")  # surveys' overlap
         return _Cells(low, high, density * (high - low))
     said = "points" if "point" in z else "edges" if "low" in z else meaning
     if meaning not in (MEANINGS[0], said):
@@ -245,7 +244,8 @@ def _fits_cells(path: Path, table: str, meaning: str) -> _Cells:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of cards that break the standard
-            with path.open("rb") as stream, fits.open(stream, memmap=False) as file:
+            with path.open("rb") as stream, fits.open(stream, memmap=False) as opened:
+                file: Any = opened
                 for number, hdu in enumerate(file[1:], 1):
                     names = list(hdu.columns.names) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU) else []
                     if hdu.header.get("SACCCLSS") == "NZ" or _is_distribution(names):
@@ -271,7 +271,8 @@ def _one_table(tables: dict[str, Any], table: str, meaning: str) -> _Cells:
     chosen = [name for name in tables if name.lower() == table.lower()] if table else list(tables)
     if len(chosen) != 1:
         raise ValueError(f"holds the n(z) tables {', '.join(tables)}: choose one, as in FILE[{next(iter(tables))}]")
-    found = _from_columns(*tables[chosen[0]], meaning)
+    names, columns = tables[chosen[0]]
+    found = _from_columns(names, columns, meaning)
     assert found is not None  # chosen for its names
     return found
 
@@ -283,7 +284,7 @@ def _tracers(tables: dict[str, Any], table: str) -> _Cells:
     chosen.sort(key=lambda name: int(re.sub(r".*?(\d*)$", r"\1", name) or 0))
     if not chosen or len({name.rstrip("0123456789") for name in chosen}) > 1:
         raise ValueError(f"holds tracers of the kinds {', '.join(kinds)}: choose one, as in FILE[{kinds[0]}]")
-    parts = [_from_columns(*tables[name], "points") for name in chosen]
+    parts = [_from_columns(names, columns, "points") for names, columns in (tables[name] for name in chosen)]
     cells = [part for part in parts if part is not None]
     if len(cells) < len(chosen):
         raise ValueError(f"the tracers {', '.join(chosen)} must have columns z and nz")
