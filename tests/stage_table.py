@@ -10,7 +10,7 @@ from wlbook.runner.fingerprint import fingerprint, source_file
 #: Every stored stage: the functions that pages and `wlbook.pipeline` give to the store.
 STAGES = (
     "simulation.boxes.simulate_box",
-    "simulation.fits_maps.from_fits",
+    "simulation.map_files.read_maps",
     "statistics.vectors.measure",
     "network.training.fit",
     "network.training.predictions",

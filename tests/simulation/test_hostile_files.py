@@ -171,7 +171,7 @@ def test_tables_of_maps(tmp_path, seed):
         rows.append([f"k{i}.npy", f"{0.2 + 0.1 * (i % 3)}", "0.8", split, str(i), "1.0", "3.5"])
     for _ in range(rng.integers(1, 4)):
         rows = spoilt_table(rows, rng) or [[""]]
-    text = "\n".join(",".join(row) for row in rows)
+    text = "\n".join(",".join(row) for row in rows) or "\n"
     path.write_bytes(spoilt(text.encode(), rng) if rng.uniform() < 0.3 else text.encode())
     found = attempt(path, lambda: map_tables.rows(tmp_path))
     for row in found or []:

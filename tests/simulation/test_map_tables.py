@@ -127,9 +127,9 @@ def test_thousands_of_universes_are_compared_within_a_second(tmp_path):
     (row,) = read(tmp_path, *LINES[:2])
     draws = np.random.default_rng(0).uniform((0.1, 0.5), (0.5, 1.1), (20_000, 2))
     many = [row._replace(universe=(float(a), float(b))) for a, b in draws]
-    start = time.perf_counter()
+    start = time.process_time()
     found = one_universe_each(many)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     apart = [np.abs(np.subtract(a.universe, b.universe)).max() for a, b in zip(found, many, strict=True)]
     assert max(apart) <= map_tables.SAME
 

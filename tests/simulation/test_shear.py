@@ -85,8 +85,8 @@ def edge_error(width, seeds=range(8)):
 
 
 def test_the_error_that_edges_make_is_what_the_docstring_says():
-    assert edge_error(0) == pytest.approx(0.4, abs=0.05)
-    assert edge_error(N // 8) == pytest.approx(0.3, abs=0.05)
+    assert edge_error(0) == pytest.approx(0.30, abs=0.03)
+    assert edge_error(N // 8) == pytest.approx(0.12, abs=0.03)
 
 
 def test_a_border_leaves_out_the_edges():

@@ -227,7 +227,7 @@ def _from_fits(path: Path, part: str, take: Callable[[Any], Any]) -> Found:
                 ]
                 if part.isdigit() and part not in names:
                     number = int(part)
-                    chosen = file[number] if number < len(file) else None
+                    chosen: Any = file[number] if number < len(file) else None
                     if not any(chosen is one for one in images):
                         raise ValueError(f"extension {number} is no image; there are {', '.join(names)}")
                 else:
@@ -327,7 +327,7 @@ def _is_far(seen: np.ndarray, value: float, number: int, deviations: float) -> b
         return False
     others = seen[seen != value].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        return abs(value - others.mean()) > _FAR * others.std()
+        return bool(abs(value - others.mean()) > _FAR * others.std())
 
 
 def observed(where: Place) -> np.ndarray:

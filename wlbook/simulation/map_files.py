@@ -149,6 +149,7 @@ def read_maps(
     _check_redshifts(rows)
     usual = _usual(rows, pixels, side)
     found: list[Row] = []
+    sides: list[float] = []
     kappa, observed = _Heap("kappa", checkpoint), _Heap("observed", checkpoint)
     masked = any(row.masks or row.border for row in rows)
     taken: Counter = Counter()
@@ -166,6 +167,7 @@ def read_maps(
                 continue
             taken[place] += 1
             found.append(row)
+            sides.append(image.side)
             kappa.append(image.kappa)
             if masked:
                 observed.append(np.ones(image.kappa.shape, bool) if image.observed is None else image.observed)
@@ -176,8 +178,7 @@ def read_maps(
             raise ValueError(f"source = {folder}: holds no usable map of split {split!r}; {TABLE} can name them")
     kept = _as_many(found)
     maps = {"kappa": kappa.variable(kept)} | ({"observed": observed.variable(kept)} if masked else {})
-    assert usual is not None  # there is a map
-    data = _dataset(folder, [found[i] for i in kept], maps, usual[1], source_redshift)
+    data = _dataset(folder, [found[i] for i in kept], maps, sides[0], source_redshift)
     return data.assign_attrs(noise=noise)
 
 
@@ -229,10 +230,10 @@ def _maps(row: Row, pixels: int | None, side: float | None) -> Iterator[_Image |
             parts, sides = zip(*every, strict=True)
             if len({(part.shape, one) for part, one in zip(parts, sides, strict=True)}) > 1:
                 raise ValueError(f"{row.places[0]}: its bins differ in size")
+            shape = (sum(part.shape[1] for part in parts) // (2 if row.gamma2 else 1), *parts[0].shape[2:])
             if observed is None and row.masks:
-                bins = sum(part.shape[1] for part in parts) // (2 if row.gamma2 else 1)
-                observed = _observed(row, (bins, *parts[0].shape[2:]))
-            kept = _within_border(row, observed, parts[0].shape[2:])
+                observed = _observed(row, shape)
+            kept = _within_border(row, observed, shape)
             for of_one in zip(*parts, strict=True):
                 try:
                     kappa = np.concatenate(of_one)
@@ -364,7 +365,7 @@ def _within_border(row: Row, observed: np.ndarray | None, shape: tuple[int, ...]
         return observed
     if 2 * row.border >= shape[-1]:
         raise ValueError(f"{row.where}: border = {row.border}: must be less than half of {shape[-1]} pixels")
-    inside = shear.border(shape[-1], row.border)
+    inside = np.broadcast_to(shear.border(shape[-1], row.border), shape)
     return inside if observed is None else observed & inside
 
 

@@ -3,6 +3,7 @@
 Nothing is read here but names and tables; `map_files` reads the maps.
 """
 
+import contextlib
 import csv
 import io
 import math
@@ -97,8 +98,15 @@ def files(source: Path, labels: str = "") -> list[Path]:
         return [one for one in dict.fromkeys([path, *of_labels]) if one.exists()]
     if not (source / TABLE).is_file():
         return sorted(source.glob("Om*_si*/WLconv_z*"))
-    named = {place.path for row in _from_table(source / TABLE, ()) for place in (*row.places, *row.gamma2, *row.masks)}
-    return [source / TABLE, *sorted(path for path in named if path.exists())]
+    named = set()
+    for _, line in table(source / TABLE)[1]:
+        for column in ("file", "gamma1", "gamma2", "mask"):
+            named |= {one.strip() for one in line.get(column, "").split(";")} - {""}
+    paths = set()
+    for name in {*named, *(one.removeprefix("-") for one in named)} - {""}:
+        with contextlib.suppress(ValueError):  # `rows` says what is wrong, with its line
+            paths.add(images.place(name, source).path)
+    return [source / TABLE, *sorted((path for path in paths if images.exists(path)), key=str)]
 
 
 def _axes(text: str) -> tuple[str, ...]:
@@ -120,7 +128,7 @@ def one_universe_each(found: Sequence[Row]) -> list[Row]:
             if not near:
                 cells.setdefault((x, y), []).append(row.universe)
             known[row.universe] = near[0] if near else row.universe
-    return [row._replace(universe=known[row.universe]) for row in found]
+    return [row if (same := known[row.universe]) == row.universe else row._replace(universe=same) for row in found]
 
 
 def _universe(omega_m: Any, sigma_8: Any) -> tuple[float, float]:

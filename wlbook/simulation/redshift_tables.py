@@ -247,7 +247,8 @@ def _fits_cells(path: Path, table: str, meaning: str) -> _Cells:
             with path.open("rb") as stream, fits.open(stream, memmap=False) as opened:
                 file: Any = opened
                 for number, hdu in enumerate(file[1:], 1):
-                    names = list(hdu.columns.names) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU) else []
+                    columns: Any = hdu.columns if isinstance(hdu, fits.BinTableHDU | fits.TableHDU) else None
+                    names = [] if columns is None else list(columns.names)
                     if hdu.header.get("SACCCLSS") == "NZ" or _is_distribution(names):
                         name = str(hdu.header.get("SACCNAME", hdu.name))
                         name = name if name and name not in tables else f"{name or 'HDU'} {number}"
