@@ -197,7 +197,7 @@ def smaller(
     in_order, at = (np.diff(parameters[:, 0]) >= 0).all(), options.get("fiducial")
     for kind, number, of_models, of_maps in parts:
         which = np.linspace(0, models - 1, of_models).round().astype(int) if in_order else slice(of_models)
-        if at is not None and Delaunay(parameters[which]).find_simplex(at) < 0:
+        if at is not None and Delaunay(parameters[which]).find_simplex(at, tol=1e-9) < 0:
             continue
         few = {name: values[which, :of_maps] for name, values in vectors.items()}
         for row, one in find(parameters[which], few, observed, rows, **options).items():
