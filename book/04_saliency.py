@@ -406,7 +406,7 @@ from dataclasses import replace
 
 survey = surveys["noisy"]
 sigma_e = survey.sigma_e or 0.4  # noise even in a noiseless run
-with_noise = replace(survey, sigma_e=sigma_e)
+with_noise = replace(survey, sigma_e=sigma_e, noise="add")
 noise = random.key(seed, "noise")
 noise_alone = observe(0 * kappa, with_noise, pixel=pixel, key=noise)
 
