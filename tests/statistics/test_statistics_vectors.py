@@ -221,3 +221,16 @@ def test_an_edit_of_any_statistic_measures_anew():
     files = Path(statistics.__file__).parent.glob("*.py")
     expected = {f"wlbook.statistics.{path.stem}" for path in files} - {"wlbook.statistics.__init__"}
     assert expected <= set(followed) and len(expected) > 8
+
+
+@pytest.mark.parametrize("number", [3, 4, 5, 6, 7, 12, 22])
+def test_the_l1_norms_of_a_scale_do_not_depend_on_each_other(number):
+    kappa = some_maps()[:, :1]
+    kappa = np.concatenate([kappa, -kappa, np.roll(kappa, 7, axis=-1) ** 3])
+    look = LOOK | {"seed": 1}
+    bins = statistics.binning(kappa, SURVEY, {"starlet l1": number}, side=SIDE, seed=1)
+    assert not np.any(np.asarray(bins.edges["starlet l1"]) == 0)
+    found = statistics.measure(kappa, SURVEY, bins, **look | {"names": ["starlet l1"]})["starlet l1"]
+    first = found[:, :number].astype(np.float64)
+    if number < len(first):
+        assert np.linalg.cond(np.corrcoef(first.T)) < 1e8
