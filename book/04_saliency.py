@@ -476,9 +476,11 @@ if names:
 # gradient itself.
 
 # %%
+from wlbook import statistics
+
 rings = np.linspace(0, 30, 11)  # [arcmin]
-fundamental, nyquist = 360 / side, 60 * 180 / pixel
-ell_edges = np.geomspace(2 * fundamental, nyquist, 9)
+first = 2 * 360 / side  # twice the multipole of the longest wave
+ell_edges = np.array(statistics.bins_in_ell(first, data.sizes["x"], side, 8))
 profiles, waves = {}, {}
 for kind in networks:
     slope = gradients[kind, r"$S_8$"][0]

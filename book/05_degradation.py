@@ -137,7 +137,8 @@ from wlbook import statistics
 
 fundamental, nyquist = 360 / side, 180 * 60 / pixel
 first = 0.99 * fundamental  # so that the longest wave is inside
-ell_edges = np.geomspace(first, nyquist, 11).tolist()
+coarse = seen["none"].shape[-1]  # pixels
+ell_edges = statistics.bins_in_ell(first, coarse, side, 10)
 spectra = {}
 for spec, images in seen.items():
     power = statistics.power_spectrum(images, side=side, ell_edges=ell_edges)

@@ -256,3 +256,12 @@ def test_lenstools_finds_the_same_in_the_same_maps():
             np.testing.assert_allclose(functionals[m, i] / scale, expected / scale, atol=1e-4)
             expected = lenstools.moments(kappa[m, i] - kappa[m, i].astype(np.float64).mean())
             np.testing.assert_allclose(nine[m, i], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("pixels", [8, 16, 32, 64])
+def test_bins_in_ell_are_fewer_where_one_would_hold_no_mode(pixels):
+    edges = statistics.bins_in_ell(0.99 * 360 / SIDE, pixels, SIDE, 10)
+    modes = np.hypot(*np.meshgrid(np.arange(pixels // 2 + 1), np.arange(pixels // 2 + 1))) * 360 / SIDE
+    counts, _ = np.histogram(modes, np.array(edges) + 1e-9)
+    assert (counts > 0).all() and edges[-1] == pytest.approx(180 * pixels / SIDE)
+    assert (len(edges) == 11) == (pixels >= 32)

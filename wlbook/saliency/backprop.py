@@ -42,7 +42,7 @@ def _with_relu(model: Any, relu: Callable[[Array], Array], kappa: Map) -> Any:
 
 
 def _rectifies(program: Any, zeros: Iterable[Any] = ()) -> bool:
-    """Whether a program compares a real number with zero, other than in a backward rule of its own.
+    """Whether a program compares a real number with zero, other than in a function with a derivative of its own.
 
     `zeros` are those of its variables that are known to be zero.
     """
@@ -58,7 +58,10 @@ def _rectifies(program: Any, zeros: Iterable[Any] = ()) -> bool:
         real = all(jnp.issubdtype(one.aval.dtype, jnp.floating) for one in step.invars)
         if real and any(zero) and name in ("max", "min", "clamp", "gt", "ge", "lt", "le"):
             return True
-        for inner in () if "custom_vjp" in name else jaxprs_in_params(step.params):
+        inner_programs = () if "custom_vjp" in name else jaxprs_in_params(step.params)
+        if "custom_jvp" in name:  # softplus, for one, is a function with a derivative of its own; so is JAX's ReLU
+            inner_programs = [one for one in inner_programs if "relu" in str([e.params.get("name") for e in one.eqns])]
+        for inner in inner_programs:
             if _rectifies(inner, [own for own, given in zip(inner.invars, zero, strict=False) if given]):
                 return True
     return False

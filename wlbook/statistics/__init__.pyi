@@ -8,6 +8,7 @@ from .onepoint import pixel_histogram as pixel_histogram
 from .peaks import minima_counts as minima_counts
 from .peaks import peak_counts as peak_counts
 from .scattering import scattering_transform as scattering_transform
+from .spectra import bins_in_ell as bins_in_ell
 from .spectra import pairs as pairs
 from .spectra import power_spectrum as power_spectrum
 from .vectors import DEFAULT as DEFAULT

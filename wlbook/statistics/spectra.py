@@ -33,6 +33,18 @@ def modes(pixels: int, side: Real, ell_edges: tuple[float, ...]) -> tuple[np.nda
     return index.astype(np.int32), counts.astype(np.float32)
 
 
+def bins_in_ell(first: Real, pixels: int, side: Real, number: int) -> list[float]:
+    """Edges of logarithmic bins from `first` to the Nyquist frequency: as many as asked for, or as hold a mode each."""
+    for fewer in range(number, 0, -1):
+        edges = np.geomspace(first, 180.0 * pixels / side, fewer + 1).tolist()
+        try:
+            modes(pixels, float(side), tuple(edges))
+            return edges
+        except ValueError:
+            continue
+    raise ValueError(f"first = {first:g}: must be below the largest multipole of {pixels} pixels over {side:g} deg")
+
+
 def checked_field(
     kappa: Any, mask: Any, side: Real, ell_edges: Any, boundary: str, what: str
 ) -> tuple[Any, Any, tuple[float, ...]]:
