@@ -76,10 +76,8 @@ lines = [["file", "omega_m", "sigma_8", "split", "seed"]]
 for number, (omega_m, sigma_8) in enumerate(universes):
     for box, split in enumerate(["fiducial"] if number == 1 else ["train", "test"]):
         seed = 2 * number + box
-        bins = [
-            fits.ImageHDU(your_maps(sigma_8, 32, 32), fits.Header({"ANGLE": 5.0}))
-            for _ in range(2)
-        ]
+        two = [your_maps(sigma_8, 32, 32) for _ in range(2)]
+        bins = [fits.ImageHDU(one, fits.Header({"ANGLE": 5.0})) for one in two]
         fits.HDUList([fits.PrimaryHDU(), *bins]).writeto(folder / f"{seed}.fits")
         files = f"{seed}.fits[1];{seed}.fits[2]"
         lines.append([files, omega_m, sigma_8, split, seed])

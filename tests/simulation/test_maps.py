@@ -255,5 +255,6 @@ def test_pixels_that_every_map_has_are_those_of_all_masks_together():
     data["observed"] = (("map", "bin", "y", "x"), own)
     assert np.argwhere(~dataset.seen_in_all(data)).tolist() == [[0, 0], [3, 2]]
     assert np.argwhere(~dataset.seen_in_all(data, mask)).tolist() == [[0, 0], [1, 1], [3, 2]]
-    data["observed"][0], data["observed"][1] = own[0] & mask, ~mask  # nothing in common: as the maps are
-    assert dataset.seen_in_all(data) is None
+    data["observed"][0], data["observed"][1] = own[0] & mask, ~mask  # nothing in common
+    with pytest.raises(ValueError, match=r"^masks: these maps have 0% of the pixels in common; must be half"):
+        dataset.seen_in_all(data)

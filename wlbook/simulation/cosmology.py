@@ -156,7 +156,7 @@ def convergence_power(
     to_kappa = [1.0 if isinstance(one, (int, float)) else _shear_to_kappa(ascending) for one in sources]
     pairs = itertools.combinations_with_replacement(zip(tracers, to_kappa, strict=True), 2)
     spectra = [
-        np.asarray(a * b * pyccl.angular_cl(ccl(cosmo), one, two, ascending, p_of_k_a=matter), np.float64)[place]
+        (a * b * np.asarray(pyccl.angular_cl(ccl(cosmo), one, two, ascending, p_of_k_a=matter), np.float64))[place]
         for (one, a), (two, b) in pairs
     ]
     return spectra[0] if isinstance(source, (int, float)) else np.stack(spectra)

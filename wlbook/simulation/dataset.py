@@ -60,7 +60,13 @@ def fiducial(data: xr.Dataset) -> tuple[float, float]:
 def seen_in_all(data: xr.Dataset, mask: Bool[np.ndarray, "y x"] | None = None) -> Bool[np.ndarray, "y x"] | None:
     """Pixels that are observed in every map and bin, and that a further mask leaves; None for all of them.
 
-    Maps whose own masks have no pixel in common count as they are, with zeros for what they leave out.
+    What maps have in common must be half of what each observes, or more.
     """
-    own = data["observed"].values.all(axis=(0, 1)) if "observed" in data else np.zeros(0, bool)
-    return mask if not own.any() else own if mask is None else own & mask
+    own = None
+    if "observed" in data:
+        observed = data["observed"].to_numpy()
+        own = np.asarray(observed.all(axis=(0, 1)))
+        if own.sum() < 0.5 * observed.sum(axis=(2, 3)).max():
+            shared = f"{own.mean():.0%} of the pixels in common"
+            raise ValueError(f"masks: these maps have {shared}; must be half of what each observes, or more")
+    return mask if own is None or own.all() else own if mask is None else own & mask

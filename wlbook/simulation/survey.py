@@ -11,6 +11,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float, Key
 
 from wlbook.common import arrays, checks
+from wlbook.simulation.dataset import seen_in_all
 
 PerBin = float | int | Sequence[float | int]  # one number for all bins, or one for each
 Mask = Bool[Array | np.ndarray, "rows columns"]  # True where the sky was observed; one for all maps and bins
@@ -63,16 +64,10 @@ class Survey:
     def of(cls, data: xr.Dataset, n_gal: PerBin, sigma_e: float, smoothing: PerBin) -> "Survey":
         """The survey that these maps are seen with: their own noise, if they have it, and what all of them observe.
 
-        Maps with masks of their own are seen through what they have in common, which must be half of each or more.
+        Maps with masks of their own are seen through what they have in common, as by `dataset.seen_in_all`.
         """
-        whole = None
-        if "observed" in data:
-            observed = data["observed"].to_numpy()
-            common = observed.all(axis=(0, 1))
-            if common.sum() < 0.5 * observed.sum(axis=(2, 3)).max():
-                shared = f"{common.mean():.0%} of the pixels in common"
-                raise ValueError(f"masks: these maps have {shared}; must be half of what each observes, or more")
-            whole = None if common.all() else Footprint.of(common)
+        seen = seen_in_all(data)
+        whole = None if seen is None else Footprint.of(seen)
         return cls(n_gal, sigma_e, smoothing, data.attrs.get("noise", "add"), whole)
 
     def mask(self, pixels: int, more: Mask | None = None) -> Mask | None:
