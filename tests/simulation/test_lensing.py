@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wlbook import statistics
 from wlbook.common import random
-from wlbook.simulation import cosmology, lens_planes, lensing, sources, theory
+from wlbook.simulation import cosmology, lens_planes, lensing, redshift_tables, sources, theory
 from wlbook.simulation.cosmology import FIDUCIAL, Cosmology
 from wlbook.simulation.lens_planes import LensPlanes
 
@@ -247,7 +247,7 @@ def spectra_and_theory(
     Alignment is none, `a_ia` and -`a_ia`, of the same light through the same matter. The seeds chose no constant of the
     simulation.
     """
-    bins = sources.named(galaxies, 1.0)
+    bins = redshift_tables.named(galaxies, 1.0)
     cone = {"box": box, "steps": 12, "source_redshift": float(bins.redshift.max())}
     look = {"side": side, "pixels": pixels}
     found = []

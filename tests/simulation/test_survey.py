@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,17 +146,6 @@ def test_random_holes_cover_the_share_that_was_asked_for(share, radius):
     assert 1 - np.mean(masks) == pytest.approx(share, abs=0.02 + 1.5 * share / holes**0.5)
 
 
-def test_masks_are_read_from_arrays_and_images(tmp_path):
-    seen = survey.random_holes(16, pixel=1.0, share=0.3, radius=2.0, key=random.key(1))
-    np.save(tmp_path / "mask.npy", seen)
-    fits.writeto(tmp_path / "mask.fits", seen.astype(np.int16))
-    for name in ("mask.npy", "mask.fits"):
-        np.testing.assert_array_equal(survey.mask(str(tmp_path / name), pixels=16, pixel=1.0), seen)
-    assert survey.mask("none", pixels=16, pixel=1.0) is None
-    holes = survey.mask("holes:0.3:2", pixels=16, pixel=1.0, seed=3)
-    assert holes is not None and 0 < holes.mean() < 1
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -169,23 +157,9 @@ def test_masks_are_read_from_arrays_and_images(tmp_path):
             lambda: survey.smooth(jnp.zeros((1, 8, 8)), 1.0, 1.0, np.ones((4, 8), bool)),
             r"mask has shape \(4, 8\): must be the maps', \(8, 8\)",
         ),
-        (lambda: survey.mask("holes:0.1", pixels=8, pixel=1.0), "mask = 'holes:0.1': must be"),
-        (lambda: survey.mask("holes:1.0:3", pixels=8, pixel=1.0), "share = 1.0: must be >= 0 and < 0.9"),
-        (lambda: survey.mask("holes:0.1:0", pixels=8, pixel=1.0), "radius = 0.0: must be > 0"),
-        (lambda: survey.mask("nowhere.fits", pixels=8, pixel=1.0), "mask = nowhere.fits: is missing"),
     ],
 )
 def test_a_bad_mask_or_length_is_refused(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
-
-
-def test_a_mask_of_another_shape_or_without_sky_is_named(tmp_path):
-    np.save(tmp_path / "small.npy", np.ones((4, 4)))
-    np.save(tmp_path / "empty.npy", np.zeros((8, 8)))
-    (tmp_path / "text.fits").write_text("not an image")
-    for name, message in (("small.npy", "is of shape"), ("empty.npy", "observes no"), ("text.fits", "cannot be read")):
-        with pytest.raises(ValueError, match=f"mask = .*{name}: {message}") as error:
-            survey.mask(str(tmp_path / name), pixels=8, pixel=1.0)
-        assert "\n" not in str(error.value)

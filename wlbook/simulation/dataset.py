@@ -34,8 +34,9 @@ def independent(values: Float[np.ndarray, "map ..."], model: np.ndarray, seed: n
     within, between = [], []
     for one in np.unique(model):
         boxes = [values[(model == one) & (seed == number)] for number in np.unique(seed[model == one])]
-        if len(boxes) > 1 and max(map(len, boxes)) > 1:
-            scatter = np.mean([box.var(axis=0, ddof=1) for box in boxes if len(box) > 1], axis=0)
+        boxes = [box for box in boxes if len(box) > 1]  # a single map has no scatter
+        if len(boxes) > 1:
+            scatter = np.mean([box.var(axis=0, ddof=1) for box in boxes], axis=0)
             within.append(len(boxes) - 1.0)
             between.append(np.var([box.mean(axis=0) for box in boxes], axis=0, ddof=1) / scatter * (len(boxes) - 1))
     return np.sum(within) / np.sum(between, axis=0) if within else np.full(values.shape[1:], np.nan)
