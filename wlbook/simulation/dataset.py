@@ -61,5 +61,6 @@ def seen_in_all(data: xr.Dataset, mask: Bool[np.ndarray, "y x"] | None = None) -
 
     Maps whose own masks have no pixel in common count as they are, with zeros for what they leave out.
     """
-    own = data["observed"].values.all(axis=(0, 1)) if "observed" in data else np.zeros(0, bool)
-    return mask if not own.any() else own if mask is None else own & mask
+    if "observed" not in data or not (own := np.asarray(data["observed"].values.all(axis=(0, 1)))).any():
+        return mask
+    return own if mask is None else np.logical_and(own, mask)
