@@ -476,7 +476,8 @@ if names:
 # %%
 rings = np.linspace(0, 30, 11)  # [arcmin]
 fundamental, nyquist = 360 / side, 60 * 180 / pixel
-ell_edges = np.geomspace(2 * fundamental, nyquist, 9)
+n_bands = min(8, int(np.log(nyquist / fundamental / 2) / np.log(1.29)))
+ell_edges = np.geomspace(2 * fundamental, nyquist, n_bands + 1)
 profiles, waves = {}, {}
 for kind in networks:
     slope = gradients[kind, r"$S_8$"][0]

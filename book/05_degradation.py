@@ -131,7 +131,8 @@ from wlbook import statistics
 
 fundamental, nyquist = 360 / side, 180 * 60 / pixel
 first = 0.99 * fundamental  # so that the longest wave is inside
-ell_edges = np.geomspace(first, nyquist, 11).tolist()
+n_bands = min(10, int(np.log(nyquist / first) / np.log(1.32)))  # none without a wave
+ell_edges = np.geomspace(first, nyquist, n_bands + 1).tolist()
 spectra = {}
 for spec, images in seen.items():
     power = statistics.power_spectrum(images, side=side, ell_edges=ell_edges)

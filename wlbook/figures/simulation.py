@@ -105,7 +105,8 @@ def ladder(ell: Curve, ratios: Mapping[str, Curve], *, trusted_ell: float, means
     axis.axhspan(0.95, 1.05, color=PALETTE[2], alpha=0.15, linewidth=0)
     _in_ell(axis, trusted_ell)
     axis.set(ylabel="power / as in the book", ylim=(0.5, 1.6))
-    axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    if ratios or means:
+        axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -67,7 +67,7 @@ def binning(
     the bispectrum's end at two thirds of it. Peaks: linear from -0.5 to 2.5 standard deviations of the observed maps,
     and one bin for all that are higher, so that no model of a design leaves it empty; minima from 0.5 down to -1.5.
     Minkowski functionals and histogram: linear from -2 to 3. Starlet coefficients, each scale in units of its own
-    standard deviation: peaks from -0.5 to 1.5 and an open bin; the l1-norm from -2 to 2, open at both ends.
+    standard deviation: peaks from -0.5 to 1.5 and an open bin; the l1-norm from -1.7 to 2.3, open at both ends.
 
     Args:
         kappa: noiseless maps whose observed standard deviation sets the scale: those of the fiducial.
@@ -99,7 +99,8 @@ def binning(
         "Minkowski": lambda n: sigma * np.linspace(-2.0, 3.0, n + 1),
         "histogram": lambda n: sigma * np.linspace(-2.0, 3.0, n + 1),
         "starlet peaks": lambda n: np.append(np.linspace(-0.5, 1.5, n), 1000.0),  # large scales have few high peaks
-        "starlet l1": lambda n: np.concatenate([[-1000.0], np.linspace(-2.0, 2.0, n - 1), [1000.0]]),
+        # Coefficients of a scale sum to 0: with an edge there, the bins below would say what is in those above.
+        "starlet l1": lambda n: np.concatenate([[-1000.0], np.linspace(-1.7, 2.3, n - 1), [1000.0]]),
     }
     units = None
     if {"starlet peaks", "starlet l1"} & set(numbers):
