@@ -263,7 +263,7 @@ line = ~hollow if (~hollow).sum() > 1 else slice(None)  # through all if it must
 slope, offset = np.polyfit(table["truth"][line], table["mean"][line], 1)
 calibrated = (table["mean"] - offset) / slope
 means = [table["mean"], calibrated]
-errors = [table["error"], table["error"] / slope]
+errors = [table["error"], table["error"] / abs(slope)]
 _ = figures.network.bias(table["truth"], means, errors, hollow=hollow, name="$S_8$")
 
 # %% [markdown]

@@ -121,6 +121,16 @@ def test_every_statistic_has_a_vector_and_the_order_is_as_asked():
     np.testing.assert_array_equal(some["peaks"], found["peaks"])
 
 
+@pytest.mark.parametrize("number", [4, 6, 10])
+def test_no_bin_of_the_starlets_says_what_is_in_the_others(number):
+    kappa = np.random.default_rng(1).normal(scale=0.01, size=(200, 1, 32, 32)).astype(np.float32)
+    noiseless = replace(SURVEY, sigma_e=0.0)
+    bins = statistics.binning(kappa, noiseless, {"starlet l1": number}, side=SIDE, seed=1, scales=1)
+    found = statistics.measure(kappa, noiseless, bins, side=SIDE, seed=1, names=["starlet l1"])["starlet l1"]
+    # Coefficients of a scale sum to 0: with an edge there, the smallest eigenvalue would be 1e-11.
+    assert np.linalg.eigvalsh(np.corrcoef(found[:, np.ptp(found, axis=0) > 0].T))[0] > 1e-5
+
+
 def test_measured_vectors_are_those_of_the_observed_maps():
     bins, kappa = every_bin(), 0.01 * some_maps()[:1]
     image = survey.observe(jnp.asarray(kappa[0]), SURVEY, pixel=60 * SIDE / 64, key=random.key(5, "noise", 0))

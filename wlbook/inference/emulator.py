@@ -20,8 +20,8 @@ _NEAR = 0.5  # distance in the unit square at which a model's covariance counts 
 _STEP = 0.05  # of differences of the mean, in units of the design's range
 # Smallest eigenvalue of a correlation matrix that is taken for more than rounding. Bins that repeat each other, or add
 # up to a constant, leave (6e-8 mean / scatter)^2 once they were rounded to float32: less than this while their scatter
-# is above a hundredth of their mean. Two bins with a correlation of 0.9999 leave 1e-4.
-_SINGULAR = 1e-10
+# is above 1/500 of their mean. Two bins with a correlation of 0.9999 leave 1e-4, the book's statistics 1e-3 or more.
+_SINGULAR = 1e-9
 
 
 class Emulator:

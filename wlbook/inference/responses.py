@@ -21,7 +21,7 @@ def responses(
     found = {}
     for name, values in vectors.items():
         alive = _alive(values)
-        emulator = Emulator(parameters, values[..., alive], method="quadratic", fiducial=fiducial)
+        emulator = Emulator(parameters, {name: values[..., alive]}, method="quadratic", fiducial=fiducial)
         scatter = np.sqrt(np.diagonal(emulator.covariance(emulator.fiducial[None])[0]))
         found[name] = {step: np.full(alive.size, np.nan) for step in ("Omega_m", "sigma_8")}
         for changed, at, slope in zip(found[name].values(), emulator.fiducial, emulator.slopes(), strict=True):
