@@ -681,7 +681,8 @@ for one in shares.values():
 assert detector_value["gradient", "all layers"] < 0.5, "the gradient must notice"
 assert detector_value["gradient", "linear model"] < 1e-4
 assert detector_value["deep Taylor", "linear model"] > 0.02
-assert detector_value["integrated gradients", "sum"] < 0.02, "must be complete"
+if steps >= 32:  # points on the way
+    assert detector_value["integrated gradients", "sum"] < 0.02, "must be complete"
 for one in complete.values():
     assert np.allclose(one, 1, rtol=2e-2), "Shapley values must sum to the rise"
 assert abs(conserved - 1) < 1e-3, "without biases relevance is conserved"
