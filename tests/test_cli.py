@@ -198,7 +198,7 @@ def test_an_edited_file_outside_the_book_is_named_and_runs_the_pages_again_that_
     assert log(book).count("train") == 1, "the network did not learn from that file"
     path.unlink()
     said = wlbook(book, "build", status=2)
-    told = "wlbook: profile demo: 01_data.table = nz.txt: must be a file; there is no /"
+    told = "wlbook: 01_data.table = nz.txt: must be a file; there is no /"
     assert said.startswith(told) and said.count("\n") == 1
 
 

@@ -168,7 +168,7 @@ def simulate(
         if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
             raise ValueError(f"--shard {shard}: must be I/N with 1 <= I <= N")
         asked = runs.overrides(settings or [], chapter="01_data")
-        values = runs.resolve(profile, asked)["01_data"]
+        values = runs.located(runs.resolve(profile, asked), asked, profile)["01_data"]
         from wlbook import pipeline
         from wlbook.runner import pages
         from wlbook.runner.store import Store

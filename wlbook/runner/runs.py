@@ -57,7 +57,7 @@ def plan(profile: str, changes: Iterable[str], *, chapter: str | None = None, na
     if chapter is not None:
         read(chapter)
     asked = overrides(changes, chapter=chapter)
-    values = resolve(profile, asked)
+    values = located(resolve(profile, asked), asked, profile)
     if name is not None and not re.fullmatch(r"[\w+.,=-]+", name):
         raise ValueError(f"--name {name}: must be letters, digits, and + - _ . , =")
     return Run(name or run_name(profile, changes, chapter), profile, values, changes)
@@ -121,11 +121,7 @@ def _parameters(book: Mapping[str, Chapter]) -> list[str]:
 
 
 def resolve(profile_name: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The values in force of every parameter of every chapter: defaults, then the profile, then `changes`.
-
-    Files are named by absolute paths: a relative path begins where the reader stands, one in a profile at the profile's
-    folder. One that is not there is told before any work.
-    """
+    """The values in force of every parameter of every chapter: defaults, then the profile, then `changes`."""
     settings, folder = profile(profile_name), _file(profile_name).parent
     book = {name: read(name) for name in names()}
     for section in settings:
@@ -138,16 +134,32 @@ def resolve(profile_name: str, changes: Mapping[str, Mapping[str, Any]]) -> dict
     for name, page in book.items():
         shared = {key: item for key, item in settings.get("shared", {}).items() if key in page.parameters}
         try:
-            base = page.check(_located(page, {**shared, **settings.get(name, {})}, folder))
+            base = page.check(_located(page, {**shared, **settings.get(name, {})}, folder, ("extra",)))
         except ValueError as error:
             raise ValueError(f"profile {profile_name}: {error}") from None
-        found[name] = page.check({**base, **_located(page, changes.get(name, {}), Path.cwd())})
+        found[name] = page.check({**base, **_located(page, changes.get(name, {}), Path.cwd(), ("extra",))})
     return found
 
 
-def _located(page: Chapter, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Values whose relative paths begin at a folder, made absolute."""
-    known = page.parameters
+def located(
+    values: Mapping[str, Mapping[str, Any]], changes: Mapping[str, Mapping[str, Any]], profile_name: str
+) -> dict[str, dict[str, Any]]:
+    """Values in force whose files are named by absolute paths; a file that is not there is told before any work.
+
+    A relative path among the `changes` begins where the reader stands, one in the profile at the profile's folder.
+    """
+    found = {}
+    for name, given in values.items():
+        own = tuple(changes.get(name, {}))
+        rest = tuple(one for one in given if one not in own)
+        base = _located(read(name), given, _file(profile_name).parent, rest)
+        found[name] = _located(read(name), base, Path.cwd(), own)
+    return found
+
+
+def _located(page: Chapter, values: Mapping[str, Any], folder: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Values, with the relative paths of some of them, which begin at a folder, made absolute."""
+    known = {name: page.parameters[name] for name in names if name in page.parameters}
     try:
         return {name: known[name].located(item, folder) if name in known else item for name, item in values.items()}
     except ValueError as error:
