@@ -116,4 +116,4 @@ def test_every_chapter_runs_on_other_peoples_maps(book, tmp_path):
     (book / "profiles" / "foreign.yml").write_text(yaml.safe_dump(values))
     printed = run(book, "foreign", [name for name in chapters.names() if chapters.read(name).parameters])
     assert len(re.findall(r"(\w+) +executed", printed)) == 6 and "simulating" not in printed, printed
-    assert "skipped" in printed and "test1_2.fits" in printed
+    assert "skipped" in printed and "train0_2.fits" in printed
