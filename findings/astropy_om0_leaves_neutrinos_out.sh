@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Om0 of astropy's cosmologies leaves massive neutrinos out, while the tables of papers, CAMB's omegam and CCL's Omega_m
 # count them. Planck18.Om0 is therefore 0.3097 where the paper has 0.3111, and S8 made of it is 0.2 % low; a paper's
 # Omega_m handed to FlatLambdaCDM together with m_nu counts the neutrinos twice.
@@ -6,7 +6,7 @@
 # Source: astropy.cosmology.FLRW, parameter Om0; camb.CAMBparams.omegam.
 # Run on 2026-11-28, astropy 8.0.2, camb 2.0.5, numpy 2.4.6: Om0 0.3097, CAMB's omegam 0.3111; S8 0.8231 from the
 # one, 0.8250 from the other; Om0 = 0.3111 with m_nu = 0.06 eV holds 0.3125 of matter.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

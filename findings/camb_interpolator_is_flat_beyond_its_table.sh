@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # CAMB's power spectrum interpolator returns a constant beyond the largest wave number and beyond the largest redshift it
 # was made for, without error, warning or power law; get_matter_power_spectrum of the same results goes on with a power
 # law. At twenty times kmax P(k) is 900 times too large, and P at z = 10 is that of z = 3.
@@ -7,7 +7,7 @@
 # Source: camb.get_matter_power_interpolator, arguments kmax, zmax and extrap_kmax.
 # Run on 2026-11-28, camb 2.0.5, numpy 2.4.6: with kmax = 2, P over the true one is 1.00 2.06 21.92 891.48 at k = 1,
 # 4, 10, 40 h/Mpc; with zmax = 3 it is 1.00 1.00 2.22 7.41 at z = 2, 3, 5, 10.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # One CAMBdata object answers in two orders: get_sigma8 and get_fsigma8 go from the largest redshift to the smallest,
 # get_matter_power_spectrum from the smallest to the largest, whatever the order asked for; a printed note says that they
 # were sorted, not that the answers differ. sigma8 paired with the redshifts asked for, or with those returned beside
@@ -7,7 +7,7 @@
 # Source: camb.CAMBdata.get_sigma8 and get_matter_power_spectrum (return values).
 # Run on 2026-11-28, camb 2.0.5, numpy 2.4.6: asked for z = 0, 0.5, 1; P(k) comes for z = 0, 0.5, 1 and sigma8 as
 # 0.492 0.620 0.799.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # dask.array.percentile of an array in several chunks merges the percentiles of the chunks and never sees the values
 # between them. The answer depends on the chunks: the extreme percentiles of white noise come out too far, and where the
 # level differs from chunk to chunk (depth, declination, redshift) even the median is wrong by more than a sigma.
@@ -6,7 +6,7 @@
 # Source: dask.array.percentile ("approximate percentile of 1-D array"), default internal_method.
 # Run on 2026-11-28, dask 2026.8.0, numpy 2.4.6: percentile 99.9 of white noise is 3.097, 3.172, 3.421 in chunks of
 # 2^20, 2^16, 2^12; the median of noise with a slope is 2.502, 4.791, 4.330.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # A float image in a compressed FITS file is quantised before it is compressed, whatever the algorithm: GZIP, lossless
 # on any other file, is exactly as lossy as RICE here, in astropy and in fitsio. The error is small against the whole
 # map but white, so that a smoothed map gains power on its smallest scales by factors of ten and more.
@@ -7,7 +7,7 @@
 # Run on 2026-11-28, astropy 8.0.2, fitsio 1.4.2, numpy 2.4.6: a map smoothed by 1.5 pixels, power over the true one
 # in the finest fifth of wave numbers: 15 (astropy), 238 (fitsio), RICE and GZIP alike, at errors of 0.6 and 2.4 %
 # of the scatter; quantize_level=0 is exact.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # GalSim takes the seed 0 for "no seed": the generator is then seeded by the operating system and differs in every run.
 # Every other integer is reproducible.
 # Who is hit: whoever numbers realisations from 0 and seeds by that number: the first of a set of simulated shear fields
@@ -6,7 +6,7 @@
 # Source: galsim.BaseDeviate, argument seed.
 # Run on 2026-11-28, GalSim 2.8.5, numpy 2.4.6: shear fields made twice are equal for seeds 1 and 2, different for
 # 0.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

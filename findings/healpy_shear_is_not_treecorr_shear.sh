@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # The shear that healpy.alm2map_spin makes of a convergence has its axes along south and east, that of TreeCorr on the
 # sky along west and north: TreeCorr needs -g1 and +g2 of it. Given as it is, the tangential shear about a positive peak
 # is null, not merely negative, because the two components cancel.
@@ -6,7 +6,7 @@
 # Source: healpy.alm2map_spin; treecorr.Catalog, g1 and g2.
 # Run on 2026-11-28, healpy 1.20.1, TreeCorr 5.1.4, numpy 2.4.6: g_t at 2 deg from a disc is +0.0003 as it is,
 # -0.0126 with -g2, +0.0126 with -g1; 0.0125 is right.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

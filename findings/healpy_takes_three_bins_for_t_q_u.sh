@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # healpy takes a list of exactly three maps for T, Q and U. Three tomographic convergence maps given together come back
 # with the second and third mixed: anafast gives both of them nearly the mean of their two spectra and no correlation
 # with the first, smoothing changes them by several per cent. One map, or any list with pol=False, is right.
@@ -6,7 +6,7 @@
 # Source: argument pol=True of healpy.anafast, healpy.map2alm and healpy.smoothing.
 # Run on 2026-11-28, healpy 1.20.1, numpy 2.4.6: spectra 11, 22, 33, 12, 23, 13 that should be 1 4 9 2 6 3 are 1.00
 # 6.49 6.66 0.01 0.03 0.00; the second smoothed map is off by 5 % of its scatter; with pol=False all are right.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

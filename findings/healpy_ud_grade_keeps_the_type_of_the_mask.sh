@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # healpy.ud_grade gives the coarse map the type of the fine one. The mean of a mask of integers is therefore cut to 0
 # unless all children are 1, and the mean of a mask of booleans is True as soon as one child is: the same survey
 # shrinks or grows, without a word, by the type in which its mask was stored.
@@ -6,7 +6,7 @@
 # Source: healpy.ud_grade, argument dtype ("the type of the output map"), whose default None is the input's type.
 # Run on 2026-11-28, healpy 1.20.1, numpy 2.4.6: a mask with 0.75 observed, degraded by two, has 0.75 for floats,
 # 0.00 for integers and 1.00 for booleans.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

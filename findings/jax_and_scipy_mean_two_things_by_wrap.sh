@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # mode="wrap" of jax.scipy.ndimage.map_coordinates repeats an image of n pixels after n pixels, as a periodic map needs.
 # In scipy.ndimage.map_coordinates the same word repeats it after n - 1 pixels; there the periodic one is "grid-wrap".
 # Every coordinate outside the first and last pixel centre is shifted, so a field traced to the edge is wrong there only.
@@ -6,7 +6,7 @@
 # Source: scipy.ndimage.map_coordinates, argument mode; jax.scipy.ndimage.map_coordinates.
 # Run on 2026-11-28, jax 0.10.2, scipy 1.17.1, numpy 2.4.6: a sine of period 16 is off by up to 0.019 with jax's
 # wrap and scipy's grid-wrap, by up to 0.620 with scipy's wrap.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

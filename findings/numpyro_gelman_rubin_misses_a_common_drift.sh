@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # numpyro.diagnostics.gelman_rubin compares whole chains and does not split them, so chains that drift together pass:
 # with one trend of six standard deviations in each, R-hat is 1.00 where the split one is 1.6. The R-hat that
 # print_summary shows is the split one; only the function of the plain name is not.
@@ -6,7 +6,7 @@
 # Source: numpyro.diagnostics.gelman_rubin and split_gelman_rubin.
 # Run on 2026-11-28, numpyro 0.22.0, numpy 2.4.6: gelman_rubin 0.9997, split_gelman_rubin 1.57, r_hat of the summary
 # 1.57.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # The same noise told to scikit-learn's Gaussian process as WhiteKernel or as alpha gives the same mean but not the same
 # return_std: with WhiteKernel it is the scatter of a new noisy datum, with alpha the error of the underlying function.
 # Who is hit: whoever adds an emulator's return_std to a covariance that has the noise of the simulations already, or
@@ -6,7 +6,7 @@
 # Source: sklearn.gaussian_process.kernels.WhiteKernel (diag), GaussianProcessRegressor.predict.
 # Run on 2026-11-28, scikit-learn 1.9.1, numpy 2.4.6: equal means (3e-11), return_std 0.028 with alpha and 0.202
 # with WhiteKernel; the true error is 0.022.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Ledoit-Wolf shrinkage in scikit-learn pulls towards the unit matrix times the mean variance. A power spectrum falls
 # over decades, so even a shrinkage of 2 % adds to the faintest bins a variance that is millions of times their own:
 # they cease to count in a Fisher matrix or a likelihood, although the estimate looks well conditioned.
@@ -7,7 +7,7 @@
 # Run on 2026-11-28, scikit-learn 1.9.1, numpy 2.4.6: at a shrinkage of 0.018 the last of 30 bins has 1.1e7 times
 # its variance and the signal to noise squared falls from 33762 to 1049; bins scaled to unit scatter first have 0.85
 # to 1.16 times theirs.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

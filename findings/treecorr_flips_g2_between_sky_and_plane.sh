@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # TreeCorr measures shear on the sky as it is seen from inside, east to the left: in ra and dec a positive g2 means
 # another diagonal than in flat x and y with x = ra. One catalogue given both ways has opposite signs of g2, so that a
 # tangential signal in one is a null signal in the other, with no warning. flip_g2=True brings them together.
@@ -7,7 +7,7 @@
 # Source: treecorr.Catalog, arguments g1, g2 and flip_g2.
 # Run on 2026-11-28, TreeCorr 5.1.4, numpy 2.4.6: g_t of a true 0.1 is 0.0998 flat, 0.0007 on the sphere and 0.0998
 # there with flip_g2.
-set -eu
+set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
