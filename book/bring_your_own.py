@@ -52,7 +52,8 @@
 #
 # ## Images and a table
 #
-# Below are small Gaussian fields in place of your maps, and `read_maps`, which reads them as the chapters do.
+# Below are small Gaussian fields in place of your maps, and `read_maps`, which reads them as the chapters do. What
+# files do not say themselves stands in a `Reading`.
 
 # %%
 import csv
@@ -86,7 +87,7 @@ with (folder / "maps.csv").open("w", newline="") as table:
     csv.writer(table).writerows(lines)
 
 # %%
-from wlbook.simulation.map_files import read_maps
+from wlbook.simulation import Reading, read_maps
 
 
 def tell(data):
@@ -96,7 +97,7 @@ def tell(data):
     print(f"{sizes}, {models} universes, {data.attrs['side']:g} deg a side")
 
 
-tell(read_maps(folder, source_redshift=[0.6, 1.0]))
+tell(read_maps(folder, Reading(source_redshift=[0.6, 1.0])))
 
 # %% [markdown]
 # The {term}`fiducial` is your own: its universe is the truth that chapter 6 marks. Maps of `train` teach the network,
@@ -117,12 +118,12 @@ np.save(folder / "kappa.npy", np.stack(list(inputs.values())))
 np.save(folder / "labels.npy", np.array([[om, 0.7, s8] for om, s8 in universes]))
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
-    data = read_maps(
-        folder / "kappa.npy",
+    reading = Reading(
         axes="model map y x",
         labels="labels.npy: omega_m h sigma_8",
         side=5.0,
     )
+    data = read_maps(folder / "kappa.npy", reading)
 tell(data)
 print("warning:", str(told[0].message).replace(str(folder), "FOLDER"))
 

@@ -28,6 +28,7 @@ from wlbook.runner.store import Store
 from wlbook.simulation import boxes, map_tables, memory, redshift_tables
 from wlbook.simulation import maps as simulated
 from wlbook.simulation.boxes import Box, Universe
+from wlbook.simulation.map_files import Reading, read_maps
 from wlbook.simulation.survey import Survey
 from wlbook.statistics import vectors
 from wlbook.statistics.vectors import Bins
@@ -76,14 +77,15 @@ def maps(store: Store) -> xr.Dataset:
     """Chapter 1's maps [map, bin, y, x], simulated or fetched as that chapter does in this run."""
     chosen = chapters.parameters("01_data")
     if chosen["source"] != "simulate":
-        part = {name: chosen[name] for name in ("pixels", "n_maps", "axes", "labels", "source_redshift", "noise")}
+        told = {name: chosen[name] for name in ("axes", "labels", "source_redshift", "noise")}
+        reading = Reading(side=chosen["source_side"] or None, **told)
         files = map_tables.files(Path(chosen["source"]), chosen["labels"])
         for path in files:
             if not path.is_relative_to(chosen["source"]):
                 tell_runner({"needs": str(path)})
+        part = {"pixels": chosen["pixels"], "n_maps": chosen["n_maps"], "bad": chosen["bad_files"]}
         content = contents.digest(files, repository())
-        part |= {"side": chosen["source_side"] or None, "bad": chosen["bad_files"], "content": content}
-        return simulated.fetch(chosen["source"], **part, call=store.make)
+        return store.make(read_maps, source=chosen["source"], reading=reading, **part, content=content)
     return simulated.simulate(box(chosen), universes(chosen), call=store.make)
 
 

@@ -10,7 +10,7 @@ from wlbook import inference, statistics
 from wlbook.figures import constraints as constraints_figures
 from wlbook.figures.constraints import choices_figure, convergence_figure, coverage_figure, opinions
 from wlbook.inference import GaussianFields, constraints, credible_regions
-from wlbook.simulation import Survey, cosmology, dataset, map_files
+from wlbook.simulation import Survey, cosmology, dataset, map_export, map_files
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def folder(tmp_path_factory):
         made_of = {"omega_m": omega_m, "sigma_8": sigma_8, "model": 0, "seed": seed, "split": split}
         sets.append(dataset.labelled(np.fft.irfft2(modes, s=(16, 16)).astype(np.float32), made_of, "kappa"))
     path = tmp_path_factory.mktemp("maps")
-    map_files.to_fits(xr.concat(sets, dim="map").assign_attrs(side=3.5, source_redshift=[1.0]), path)
+    map_export.to_fits(xr.concat(sets, dim="map").assign_attrs(side=3.5, source_redshift=[1.0]), path)
     return map_files.read_maps(path)
 
 

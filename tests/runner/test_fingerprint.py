@@ -75,7 +75,8 @@ def test_plots_are_not_part_of_the_science():
 
 
 _FACE_OF_SIMULATION = {
-    f"wlbook.simulation.{name}" for name in ("boxes", "cosmology", "dataset", "map_files", "masks", "sources", "survey")
+    f"wlbook.simulation.{name}"
+    for name in ("boxes", "cosmology", "dataset", "map_export", "map_files", "masks", "sources", "survey")
 }
 
 

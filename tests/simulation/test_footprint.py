@@ -28,6 +28,10 @@ def test_a_footprint_is_its_mask_and_coarser_where_all_is_observed():
     np.testing.assert_array_equal(footprint.at(32), MASK.reshape(32, 2, 32, 2).all(axis=(1, 3)))
     assert footprint == Footprint.of(MASK.copy()) and hash(footprint) == hash(Footprint.of(MASK.copy()))
     assert footprint != Footprint.of(~MASK)
+    with pytest.raises(ValueError, match=r"^pixels of the maps = 128: must be 64 as in their footprint"):
+        footprint.at(128)
+    with pytest.raises(ValueError, match=r"^mask has shape \(32, 32\): must be the maps', \(64, 64\)"):
+        Survey(footprint=footprint).mask(64, np.ones((32, 32), bool))
 
 
 def test_a_survey_observes_through_its_footprint_as_through_a_mask():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from wlbook.simulation import healpix, read_maps
+from wlbook.simulation import Reading, healpix, read_maps
 from wlbook.simulation.images import UNSEEN
 
 astropy_healpix = pytest.importorskip("astropy_healpix")
@@ -153,4 +153,4 @@ def test_a_sky_without_a_side_is_refused_and_a_square_that_is_not_seen_is_told(t
     with pytest.raises(ValueError, match=r"s\.fits: is a sky: the side of its squares"):
         read_maps(tmp_path)
     with pytest.warns(UserWarning, match=r"s\.fits: \d+ squares touch pixels that were not observed: left out"):
-        assert read_maps(tmp_path, side=20.0).sizes["map"] > 15
+        assert read_maps(tmp_path, Reading(side=20.0)).sizes["map"] > 15

@@ -8,8 +8,9 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 
-from wlbook.simulation import dataset, images, map_files, maps
-from wlbook.simulation.map_files import SkippedWarning, UnknownBoxesWarning, read_maps
+from wlbook.simulation import dataset, images, map_export, map_rows
+from wlbook.simulation.map_files import Reading, UnknownBoxesWarning, read_maps
+from wlbook.simulation.map_rows import SkippedWarning
 
 MODELS = ((0.26, 0.80), (0.20, 0.90), (0.35, 0.70))
 SPLIT_OF = {0.26: "fiducial", 0.2: "train", 0.35: "test"}
@@ -55,7 +56,7 @@ def three(folder, *, names="k{}.fits", extra="", columns="file,omega_m,sigma_8,s
 
 
 def test_the_columbia_layout_is_read_whole(columbia):
-    data = maps.fetch(str(columbia), pixels=16, n_maps=64)
+    data = read_maps(str(columbia), pixels=16, n_maps=64)
     assert data["kappa"].shape == (18, 1, 16, 16) and data["kappa"].dtype == np.float32
     assert data.attrs["side"] == 3.5 and data.attrs["pixel"] == pytest.approx(3.5 * 60 / 16)
     assert data.attrs["source_redshift"] == [1.0]
@@ -103,7 +104,7 @@ def test_what_lenstools_writes_is_read_and_what_we_write_it_reads(tmp_path):
             kappa = lenstools.ConvergenceMap(image(i).astype(np.float64), 3.5 * astropy.units.deg)
             kappa.save(str(folder / f"WLconv_z1.00_{i + 1:04d}r.fits"))
     data = read_maps(tmp_path / "theirs")
-    map_files.to_fits(data, tmp_path / "ours")
+    map_export.to_fits(data, tmp_path / "ours")
     path = min((tmp_path / "ours" / "Om0.260_si0.800").iterdir())
     again = lenstools.ConvergenceMap.load(str(path))
     assert again.side_angle.to(astropy.units.deg).value == 3.5
@@ -112,7 +113,7 @@ def test_what_lenstools_writes_is_read_and_what_we_write_it_reads(tmp_path):
 
 def test_writing_and_reading_give_the_same_dataset(columbia, tmp_path):
     data = read_maps(columbia)
-    map_files.to_fits(data, tmp_path / "again")
+    map_export.to_fits(data, tmp_path / "again")
     again = read_maps(tmp_path / "again")
     xr.testing.assert_equal(again.drop_vars("model"), data.drop_vars("model"))
     np.testing.assert_array_equal(again["model"], data["model"])
@@ -131,7 +132,7 @@ def test_bins_masks_and_unknown_boxes_survive_writing_and_reading(tmp_path):
     )
     with pytest.warns(UnknownBoxesWarning):
         data = read_maps(tmp_path / "first")
-    map_files.to_fits(data, tmp_path / "second")
+    map_export.to_fits(data, tmp_path / "second")
     with pytest.warns(UnknownBoxesWarning):
         again = read_maps(tmp_path / "second")
     xr.testing.assert_equal(again, data)
@@ -244,10 +245,10 @@ def test_seeds_of_the_table_are_kept(tmp_path):
 def test_redshifts_that_are_not_in_the_table_are_those_asked_for(tmp_path):
     write = lambda path, i: fits.writeto(path, image(i, bins=(2,)), header())  # noqa: E731
     three(tmp_path, write=write)
-    assert read_maps(tmp_path, source_redshift=[0.5, 1.0]).attrs["source_redshift"] == [0.5, 1.0]
+    assert read_maps(tmp_path, Reading(source_redshift=[0.5, 1.0])).attrs["source_redshift"] == [0.5, 1.0]
     assert read_maps(tmp_path).attrs["source_redshift"] == [1.0, 1.0]
     with pytest.raises(ValueError, match="3 redshifts of sources, must be one or 2"):
-        read_maps(tmp_path, source_redshift=[0.5, 1.0, 1.5])
+        read_maps(tmp_path, Reading(source_redshift=[0.5, 1.0, 1.5]))
 
 
 ORDERS = ("map bin y x", "map y x bin", "bin map y x", "y x map bin")
@@ -259,7 +260,7 @@ def test_a_row_for_a_whole_array_takes_its_axes_in_any_order(tmp_path, axes, end
     import h5py
     import zarr
 
-    monkeypatch.setattr(map_files, "_BLOCK", 2 * 2 * 16 * 16 * 8)  # two maps at a time
+    monkeypatch.setattr(map_rows, "_BLOCK", 2 * 2 * 16 * 16 * 8)  # two maps at a time
     whole = image(0, bins=(5, 2))  # map bin y x
     turned = np.ascontiguousarray(np.transpose(whole, [ORDERS[0].split().index(word) for word in axes.split()]))
     path = tmp_path / f"k.{ending}"
@@ -296,7 +297,7 @@ def test_an_array_with_labels_is_read_by_universe(tmp_path):
     np.save(tmp_path / "k.npy", np.moveaxis(whole, 1, 0))
     (tmp_path / "labels.csv").write_text("omega_m,s8\n0.2,0.9\n0.3,0.8\n0.45,0.7\n")
     with pytest.warns(UnknownBoxesWarning):
-        data = read_maps(tmp_path / "k.npy", axes="map model y x", labels="labels.csv", side=5.0)
+        data = read_maps(tmp_path / "k.npy", Reading(axes="map model y x", labels="labels.csv", side=5.0))
     train, test, sky = (dataset.select(data, split) for split in dataset.SPLITS)
     np.testing.assert_array_equal(sky["kappa"].values[:, 0], whole[1])
     np.testing.assert_array_equal(train["kappa"].values[:, 0], np.concatenate([whole[0, :2], whole[2, :2]]))
@@ -309,11 +310,11 @@ def test_a_bad_map_of_an_array_is_skipped_alone(tmp_path):
     whole[0, 1, 3, 3] = np.nan
     np.save(tmp_path / "k.npy", whole)
     (tmp_path / "labels.csv").write_text("omega_m,s8\n0.2,0.9\n0.3,0.8\n0.45,0.7\n")
-    options = {"axes": "model map y x", "labels": "labels.csv", "side": 5.0}
+    reading = Reading(axes="model map y x", labels="labels.csv", side=5.0)
     with pytest.raises(ValueError, match=r"k\.npy: 1 pixels are NaN .*\(map 1 of .*k\.npy, model 0, map 0\)"):
-        read_maps(tmp_path / "k.npy", **options)
+        read_maps(tmp_path / "k.npy", reading)
     with pytest.warns((SkippedWarning, UnknownBoxesWarning)):
-        assert read_maps(tmp_path / "k.npy", bad="skip", **options).sizes["map"] == 11
+        assert read_maps(tmp_path / "k.npy", reading, bad="skip").sizes["map"] == 11
 
 
 def test_masked_maps_may_hold_anything_outside_and_are_zero_there(tmp_path):
@@ -413,7 +414,7 @@ def test_shear_is_turned_into_kappa(tmp_path, sign):
     assert data["observed"].values[inside].all() and data["observed"].values.sum() == 6 * 100
     assert not data["kappa"].values[~data["observed"].values].any()
     turned = [line.replace("-g2", "g2") if sign < 0 else line.replace("g2", "-g2") for line in lines]
-    with pytest.warns(map_files.SignWarning, match=r"g2_.0\.fits: kappa varies more with the other sign"):
+    with pytest.warns(map_rows.SignWarning, match=r"g2_.0\.fits: kappa varies more with the other sign"):
         read_maps(table(tmp_path, *turned, columns=columns))
 
 
@@ -437,28 +438,6 @@ def test_shear_that_cannot_be_used_is_refused(tmp_path, line, message):
     fits.writeto(tmp_path / "bad.fits", bad, header())
     with pytest.raises(ValueError, match=message):
         read_maps(table(tmp_path, f"0.3,0.8,train,{line}", columns="omega_m,sigma_8,split,gamma1,gamma2,border"))
-
-
-def test_more_maps_than_memory_should_hold_are_kept_in_a_folder_and_read_when_asked_for(
-    columbia, tmp_path, monkeypatch
-):
-    fits.writeto(columbia / "m.fits", np.tri(16).astype("u1"))
-    lines = [
-        f"{path.relative_to(columbia)},{path.parent.name[2:7]},{path.parent.name[-5:]},{split},{i},m.fits"
-        for i, path in enumerate(sorted(columbia.glob("Om*/*")))
-        for split in (SPLIT_OF[float(path.parent.name[2:7])],)
-    ]
-    table(columbia, *lines, columns="file,omega_m,sigma_8,split,seed,mask")
-    whole = read_maps(columbia)
-    monkeypatch.setattr(map_files, "_IN_MEMORY", 3 * 16 * 16)
-    monkeypatch.setattr(map_files, "_BLOCK", 2 * 16 * 16 * 4)
-    (tmp_path / "folder").mkdir()
-    data = read_maps(columbia, checkpoint=tmp_path / "folder")
-    assert not data["kappa"].variable._in_memory and not data["observed"].variable._in_memory
-    part = data.isel(map=[3, 17])
-    assert not part["kappa"].variable._in_memory
-    np.testing.assert_array_equal(part["kappa"], whole["kappa"][[3, 17]])
-    xr.testing.assert_identical(data, whole)
 
 
 def test_bins_of_different_size_are_refused(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from wlbook.runner.cache_keys import canonical, describe
-from wlbook.simulation import cosmology, dataset, maps, redshift_tables, sources
+from wlbook.simulation import cosmology, dataset, map_files, maps, redshift_tables, sources
 from wlbook.simulation.boxes import Box, Universe, disk_need, simulate_box, trusted_ell, universes
 
 SMALL = {"n_maps": 3, "side": 3.5, "pixels": 16, "box": 240.0, "particles": 16, "steps": 6}
@@ -150,7 +150,7 @@ def test_a_field_wider_than_the_box_is_refused_before_any_work():
 
 def test_a_folder_that_is_not_there_is_named():
     with pytest.raises(ValueError, match='source = heaven: must be "simulate", a folder or a file'):
-        maps.fetch("heaven", pixels=16, n_maps=3)
+        map_files.read_maps("heaven", pixels=16, n_maps=3)
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,7 @@ def read(spec: str, own: Mapping[str, int] | None = None) -> tuple[Step, ...]:
     at each bin's lenses). LOW and HIGH are standard deviations of each map, or kappa itself ("-0.02kappa").
     """
     parts = [part.replace(" ", "") for part in spec.split("+")]
-    if own is None:
-        own = {name: extras.numbers(made) for name, made in extras.of("degradation", NAMES).items()}
+    own = extras.numbers() if own is None else own
     return () if parts == ["none"] else tuple(_step(part, spec, own) for part in parts)
 
 

@@ -29,6 +29,7 @@ class Extra(NamedTuple):
     """Something of a reader's own."""
 
     kind: str
+    numbers: int  # that a degradation takes behind the maps
     made: Any  # a function, or the class of a network
     digest: str  # of its file
 
@@ -38,23 +39,17 @@ _known: dict[str, Extra] = {}
 
 def statistic(function: Made) -> Made:
     """Mark `f(kappa)` of maps [map, bin, y, x] that gives numbers [map, ...]; it may ask for `side` and `mask` too."""
-    return _marked(function, "statistic")
+    return function
 
 
 def degradation(function: Made) -> Made:
-    """Mark `f(kappa, number, ...)` of maps [..., bin, y, x] that gives maps; it may ask for `side` and `key`
-    by name, behind a star: `f(kappa, number, *, key)`."""
-    return _marked(function, "degradation")
+    """Mark `f(kappa, number, ..., *, side, key)` of maps [..., bin, y, x] that gives maps; what it needs not goes."""
+    return function
 
 
 def network(kind: Made) -> Made:
     """Mark a subclass of `wlbook.network.architectures.Network`."""
-    return _marked(kind, "network")
-
-
-def _marked(made: Made, kind: str) -> Made:
-    made._wlbook_extra = kind  # pyright: ignore[reportFunctionMemberAccess]
-    return made
+    return kind
 
 
 def named_in(path: str | Path) -> dict[str, tuple[str, int]]:
@@ -91,10 +86,10 @@ def load(path: str) -> None:
     except Exception as error:
         del sys.modules[name]
         raise ValueError(f"extra = {path}: {type(error).__name__}: {error}".splitlines()[0]) from None
-    for one, (kind, _) in wanted.items():
+    for one, (kind, numbers) in wanted.items():
         if one in _known and _known[one].digest != digest:
             raise ValueError(f"extra = {path}: {one} is in another file too that this process has read")
-        _known[one] = Extra(kind, getattr(module, one), digest)
+        _known[one] = Extra(kind, numbers, getattr(module, one), digest)
 
 
 def of(kind: str, taken: Iterable[str] = ()) -> dict[str, Any]:
@@ -112,10 +107,9 @@ def digests(text: str) -> dict[str, str]:
     return {name: _known[name].digest for name in re.split(r"\W+", text) if name in _known}
 
 
-def numbers(function: Callable[..., Any]) -> int:
-    """How many numbers a degradation takes behind the maps."""
-    kinds = [one.kind for one in inspect.signature(function).parameters.values()]
-    return kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) - 1
+def numbers() -> dict[str, int]:
+    """The degradations that are known, and how many numbers each takes."""
+    return {name: extra.numbers for name, extra in _known.items() if extra.kind == "degradation"}
 
 
 def asked(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from .dataset import fiducial as fiducial
 from .dataset import independent as independent
 from .dataset import seen_in_all as seen_in_all
 from .dataset import select as select
+from .map_export import to_fits as to_fits
+from .map_files import Reading as Reading
 from .map_files import read_maps as read_maps
-from .map_files import to_fits as to_fits
 from .masks import mask as mask
 from .masks import read_mask as read_mask
 from .sources import Sources as Sources

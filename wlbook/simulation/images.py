@@ -256,11 +256,7 @@ def _cards(header: Any) -> dict[str, Any]:
 
 
 def side_of(header: Mapping[str, Any], pixels: int) -> float | None:
-    """Side of an image by its header [deg]: ANGLE, else its pixels' width (CDELT1, CD1_1); None if it has neither.
-
-    Raises:
-        ValueError: it says something that is no angle.
-    """
+    """Side of an image by its header [deg]: ANGLE, else its pixels' width (CDELT1, CD1_1); None if it has neither."""
     if "ANGLE" in header:
         return plausible_side(header["ANGLE"], "ANGLE")
     celestial = str(header.get("CTYPE1", ""))[:5] in ("RA---", "DEC--", "GLON-", "GLAT-", "ELON-", "ELAT-")
@@ -272,11 +268,7 @@ def side_of(header: Mapping[str, Any], pixels: int) -> float | None:
 
 
 def plausible_side(value: Any, name: str) -> float:
-    """A side of a flat map [deg], checked.
-
-    Raises:
-        ValueError: no number > 0 and <= 40: a larger one is no flat map, or in arcmin.
-    """
+    """A side of a flat map [deg], checked."""
     try:
         side = math.nan if isinstance(value, bool) or value is None else float(value)
     except (TypeError, ValueError):
@@ -292,9 +284,6 @@ def check_kappa(kappa: np.ndarray, observed: np.ndarray | None = None) -> None:
     Args:
         kappa: values of any shape.
         observed: True where they count; None: everywhere.
-
-    Raises:
-        ValueError: how many pixels hold what, and what is plausible.
     """
     seen = kappa if observed is None else kappa[observed]
     if not seen.size:
@@ -347,9 +336,6 @@ def check_mask(values: np.ndarray) -> np.ndarray:
     1 is observed and 0 is not; so is anything within 0.1 of them, for fitsio (1.4.2) compresses floats with a dither
     that moves them by up to 0.08 and leaves no zero. UNSEEN, NaN and infinities are not observed. Whatever else is
     there is no mask but weights or counts.
-
-    Raises:
-        ValueError: what else is there, or nothing is observed.
     """
     array = np.asarray(values, np.float64)
     array = np.where(np.isfinite(array) & (array > 0.5 * UNSEEN), array, 0.0)

@@ -1,6 +1,6 @@
 """Which maps other people's files hold, and of which universes: Columbia's layout, `maps.csv`, an array with labels.
 
-Nothing is read here but names and tables; `map_files` reads the maps.
+Nothing is read here but names and tables; `map_rows` reads the maps.
 """
 
 import contextlib
@@ -71,9 +71,6 @@ def rows(source: Path, *, axes: str = "", labels: str = "") -> list[Row]:
             an array has more of them.
         labels: for an array: a table with omega_m and sigma_8 (or s_8) of each model or map, and the names of its
             columns if it has none, as in "labels.npy: omega_m s_8".
-
-    Raises:
-        ValueError: one line with the file, the line, and what is wrong.
     """
     words = _axes(axes)
     if source.is_dir() and source.suffix != ".zarr":
@@ -166,11 +163,7 @@ def _from_names(folder: Path) -> Iterator[Row]:
 
 
 def table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Names and lines of a table as spreadsheets save it: with a byte order mark, semicolons, tabs, spaces.
-
-    Raises:
-        ValueError: it is no text.
-    """
+    """Names and lines of a table as spreadsheets save it: with a byte order mark, semicolons, tabs, spaces."""
     whole = path.read_bytes()
     try:
         text = whole.decode("utf-16" if whole[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")

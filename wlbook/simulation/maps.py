@@ -8,7 +8,6 @@ import xarray as xr
 
 from wlbook.common.progress import progress
 from wlbook.common.threads import two_at_a_time
-from wlbook.simulation import map_files
 from wlbook.simulation.boxes import Box, Universe, simulate_box
 
 _SMALL = 96  # particles a side of boxes whose steps are too short for two cores
@@ -28,8 +27,3 @@ def simulate(box: Box, universes: Sequence[Universe], *, call: Callable[..., Any
     each = two_at_a_time(make, universes) if small else map(make, universes)
     made = list(progress(each, "simulating", total=len(universes), unit="box"))
     return xr.concat(made, dim="map", combine_attrs="override", data_vars="all")
-
-
-def fetch(source: str, *, pixels: int, n_maps: int, call: Callable[..., Any] = _plainly, **options: Any) -> xr.Dataset:
-    """Other people's maps, as `map_files.read_maps` reads them with its options; `Store.make` may be `call`."""
-    return call(map_files.read_maps, source=source, pixels=pixels, n_maps=n_maps, **options)

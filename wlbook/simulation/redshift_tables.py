@@ -63,9 +63,6 @@ def read(sources: str | Path, nz: str = MEANINGS[0]) -> Sources:
     Args:
         sources: the file, and perhaps its table.
         nz: what the first column of redshifts holds, one of `MEANINGS`.
-
-    Raises:
-        ValueError: one line with the file and what is wrong.
     """
     checks.one_of("nz", nz, MEANINGS)
     path, table = Path(sources), ""

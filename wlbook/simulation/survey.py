@@ -34,6 +34,8 @@ class Footprint:
 
     def at(self, pixels: int) -> Bool[np.ndarray, "y x"]:
         """The mask on pixels as large or coarser: one is observed where all of it is."""
+        fits = pixels > 0 and self.pixels % pixels == 0
+        checks.require(fits, "pixels of the maps", pixels, f"{self.pixels} as in their footprint, or a divisor of it")
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.rows), np.uint8), count=self.pixels**2)
         return np.asarray(coarsen(bits.reshape(self.pixels, -1).astype(np.float32), self.pixels // pixels)) == 1
 
@@ -75,7 +77,10 @@ class Survey:
         if self.footprint is None:
             return more
         own = self.footprint.at(pixels)
-        return own if more is None else own & more  # pyright: ignore[reportOperatorIssue]
+        if more is None:
+            return own
+        checks.same_shape("mask", more, own.shape, "the maps'")
+        return own & more  # pyright: ignore[reportOperatorIssue]
 
 
 def shape_noise_sigma(n_gal: float, pixel: float, sigma_e: float = 0.4) -> float:
