@@ -501,9 +501,8 @@ def main() -> None:
             aside.rename(chosen.arrays)
         return None
     if not chosen.show:
-        cache = ROOT / "build" / "jax-cache"  # that of the pages
         os.environ |= {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_COMPILATION_CACHE_DIR": str(job.work / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3",
             "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.92",
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),

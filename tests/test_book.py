@@ -32,10 +32,10 @@ def book(tmp_path_factory) -> Path:
         body, separator, closing = path.read_text().rpartition("\n# %%")
         assert separator and "assert" in closing, f"{name} must end with a cell that asserts what it concluded"
         path.write_text(body + "\n")
-    compiled = minibook.REPOSITORY / "build" / "jax-cache"  # compilation is most of the time at this size
+    compiled = minibook.REPOSITORY / "build" / "compiled"  # compilation is most of the time at this size
     compiled.mkdir(parents=True, exist_ok=True)
     (root / "build").mkdir()
-    (root / "build" / "jax-cache").symlink_to(compiled)
+    (root / "build" / "compiled").symlink_to(compiled)
     return root
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wlbook.runner import chapters, contents, parameters
+from wlbook.runner import chapters, compiled, contents, parameters
 from wlbook.runner.cache_keys import key_of
 from wlbook.runner.environment import write_json
 from wlbook.runner.fingerprint import fingerprint, imports, sha256
@@ -249,8 +249,6 @@ def _complaints(page: str, executed: Any) -> Iterator[str]:
 @contextlib.contextmanager
 def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
     """What a page's kernel is told, by its environment."""
-    cache = run.root / "build" / "jax-cache"
-    cache.mkdir(parents=True, exist_ok=True)
     (work / "used.jsonl").touch()
     values = {
         "WLBOOK_ROOT": str(run.root),
@@ -260,11 +258,8 @@ def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
         "WLBOOK_USED": str(work / "used.jsonl"),
         "WLBOOK_RECORDS": str(work / "records"),
         "WLBOOK_PROGRESS": terminal(),
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         # Emulators solve many tiny systems: BLAS threads wait for each other there, 30 times longer than one works.
         "OPENBLAS_NUM_THREADS": "1",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         "XLA_FLAGS": xla_flags(),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "IPYTHONDIR": str(work / "ipython"),
@@ -272,14 +267,16 @@ def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-    before = {name: os.environ[name] for name in values if name in os.environ}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            del os.environ[name]
-        os.environ.update(before)
+    with compiled.lent(run.root) as cache:
+        values |= cache
+        before = {name: os.environ[name] for name in values if name in os.environ}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name in values:
+                del os.environ[name]
+            os.environ.update(before)
 
 
 def terminal() -> str:
