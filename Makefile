@@ -34,6 +34,9 @@ rivals: .rivals/ready  ## a second environment in .rivals: the book's, and the p
 lock: $(UV)  ## resolve pyproject.toml anew into requirements.lock
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --quiet --custom-compile-command "make lock" --output-file requirements.lock
+	printf '%s\n' uv 'setuptools>=70,<74' numpy | $(UV) pip compile - --constraints requirements.lock --universal \
+	    --python-version 3.11 --generate-hashes --upgrade --quiet --no-annotate --custom-compile-command "make lock" \
+	    --output-file build.lock
 
 clean:  ## remove the environment and everything built, the map store included
 	rm -rf .venv .rivals .uv build
@@ -41,20 +44,21 @@ clean:  ## remove the environment and everything built, the map store included
 $(UV):
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	$(PYTHON) -m venv .uv
-	.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	sed -n '/^uv==/,/[^\\]$$/p' build.lock > .uv/uv.txt
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .uv/uv.txt
 
-.venv/ready: requirements.lock pyproject.toml | $(UV)
+.venv/ready: requirements.lock build.lock pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
-	$(UV) pip sync --quiet requirements.lock
-	$(UV) pip install --quiet --no-deps --editable .
+	$(UV) pip sync --quiet --require-hashes --build-constraints build.lock requirements.lock
+	$(UV) pip install --quiet --no-deps --build-constraints build.lock --editable .
 	touch $@
 
 # pip, not uv, for the rivals: their versions of CUDA are no part of ours, and pip prefers a local build of PyTorch.
 .rivals/ready: export VIRTUAL_ENV := $(CURDIR)/.rivals
 .rivals/ready: requirements.lock benchmarks/requirements.txt | $(UV)
 	test -x .rivals/bin/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .rivals
-	$(UV) pip sync --quiet requirements.lock
-	$(UV) pip install --quiet --no-deps --editable .
+	$(UV) pip sync --quiet --require-hashes --build-constraints build.lock requirements.lock
+	$(UV) pip install --quiet --no-deps --build-constraints build.lock --editable .
 	$(UV) pip install --quiet pip
 	.rivals/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	$(UV) pip install --quiet "setuptools>=70,<74"  # PyTorch asks for more than JaxPM and LensTools can live with

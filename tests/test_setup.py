@@ -8,14 +8,20 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-# The version a lock line gives Python 3.11: unconditional, or under a marker that 3.11 meets.
-LOCKED = {
-    match["name"].lower(): match["version"]
-    for line in (ROOT / "requirements.lock").read_text().splitlines()
-    if (match := re.match(r"(?P<name>[\w.-]+)==(?P<version>[^ ;]+)(?P<marker>.*)", line))
-    and "python_full_version >= '3.12'" not in match["marker"]
-    and "python_full_version == '3.12" not in match["marker"]
-}
+
+
+def locked(name: str) -> dict[str, str]:
+    """The version that each line of a lock gives Python 3.11: unconditional, or under a marker that 3.11 meets."""
+    return {
+        match["name"].lower(): match["version"]
+        for line in (ROOT / name).read_text().splitlines()
+        if (match := re.match(r"(?P<name>[\w.-]+)==(?P<version>[^ ;]+)(?P<marker>.*)", line))
+        and "python_full_version >= '3.12'" not in match["marker"]
+        and "python_full_version == '3.12" not in match["marker"]
+    }
+
+
+LOCKED = locked("requirements.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -38,12 +44,18 @@ def test_environment_names_nothing_that_the_project_does_not_need():
     assert set(conda_pins()) == set(map(name_of, PROJECT["dependencies"]))
 
 
-def test_lock_is_hashed_and_names_no_host():
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize(("name", "least"), [("requirements.lock", 100), ("build.lock", 3)])
+def test_locks_are_hashed_and_name_no_host(name, least):
+    lock = (ROOT / name).read_text()
     pinned = len(re.findall(r"(?m)^[\w.-]+==", lock))
-    assert pinned > 100
+    assert pinned >= least
     assert len(re.findall(r"(?m)^[\w.-]+==[^\n]*\\\n    --hash=sha256:", lock)) == pinned
     assert "://" not in lock
+
+
+def test_what_builds_packages_is_pinned_as_in_the_environment():
+    building = locked("build.lock")
+    assert building.pop("uv") and building == {name: LOCKED[name] for name in ("setuptools", "numpy")}
 
 
 def test_every_dependency_has_its_reason():
