@@ -29,16 +29,16 @@ n_fiducial = 4  # further boxes at the fiducial, the observed sky; 1 <= n_fiduci
 side = 3.5  # of a map [deg]; 0.5 <= side <= 20
 pixels = 64  # per side of a map; 16 <= pixels <= 1024
 box = 240.0  # side of a simulated box [Mpc/h]; 50 <= box <= 2000
-particles = 64  # per side of a box, even; 16 <= particles <= 1024
+particles = 64  # per side of a box; even, 16 <= particles <= 1024
 steps = 12  # of a simulation, from a = 0.1 to today; 6 <= steps <= 200
 sources = "plane"  # galaxies: one plane, four bins, or n(z) in a file; a file, or one of "plane", "stage-iii"
 nz = "as the file says"  # redshifts of n(z) in a text; one of "as the file says", "points", "edges"
-source_redshift = 1.0  # of the plane of galaxies; 0 < source_redshift < 8
+source_redshift = 1.0  # of the plane of galaxies; 0.01 <= source_redshift < 8
 method = "multi-plane"  # light bent at every plane, or straight rays; one of "multi-plane", "born"
 a_ia = 0.0  # amplitude of intrinsic alignments; -6 <= a_ia <= 6
 eta = 0.0  # their slope with redshift; -5 <= eta <= 7
 n_second = 0  # further boxes at (0.309, 0.816), paper A's second test; 0 <= n_second <= 512
-n_gal = 30.0  # source density, for the figure of noise [arcmin^-2]; 0 < n_gal <= 1000
+n_gal = 30.0  # source density, for the figure of noise [arcmin^-2]; 0.01 <= n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, both components; 0 <= sigma_e <= 1
 smoothing = 3.3  # standard deviation of the Gaussian smoothing [arcmin]; 0 <= smoothing <= 30
 mask = "holes:0.1:6"  # of the figure of noise [radius in arcmin]; a file, or one of "none", "holes:SHARE:RADIUS"

@@ -19,7 +19,7 @@
 # **The cost.** {glue:text}`statistics-cost`.
 
 # %% tags=["parameters"]
-n_gal = 30.0  # source density [arcmin^-2]; 0 < n_gal <= 1000
+n_gal = 30.0  # source density [arcmin^-2]; 0.01 <= n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, both components; 0 <= sigma_e <= 1
 smoothing = 3.3  # standard deviation of the Gaussian smoothing [arcmin]; 0 <= smoothing <= 30
 mask = "none"  # pixels left out [radius in arcmin]; a file, or one of "none", "holes:SHARE:RADIUS"
@@ -31,7 +31,7 @@ starlet_bins = 6  # heights in each scale of the starlets; 3 <= starlet_bins <= 
 bispectrum_bins = 4  # lengths of a side of the bispectrum's triangles; 1 <= bispectrum_bins <= 10
 scales = 3  # scales of starlets and scattering, each twice the one before; 2 <= scales <= 5
 extra = ""  # statistics of your own; a file, or ""
-seed = 2  # of the noise; 0 <= seed
+seed = 2  # of the noise; 0 <= seed < 4294967296
 
 # %% tags=["hide-input"]
 import numpy as np

@@ -23,17 +23,17 @@ width = 16  # channels of the first layer; 1 <= width <= 256
 loss = "squared"  # what training makes small; one of "squared", "absolute", "likelihood"
 optimiser = "cosine"  # how the weights move; one of "cosine", "ribli18", "deeplss"
 precision = "float32"  # of the convolutions in training; one of "float32", "bfloat16"
-steps = 1500  # training steps; 1 <= steps
-batch = 32  # maps in a step; 1 <= batch
+steps = 1500  # training steps; 1 <= steps <= 1000000
+batch = 32  # maps in a step; 1 <= batch <= 65536
 learning_rate = 0.006  # peak learning rate; 0 < learning_rate < 1
 n_seeds = 1  # networks of full size, for errors over seeds; 1 <= n_seeds <= 16
-noiseless_steps = 700  # training steps of as many networks on noiseless maps; 1 <= noiseless_steps
-small_steps = 250  # training steps of the small networks that settings are compared with; 1 <= small_steps
-n_gal = 30.0  # source galaxies for each arcmin² and bin [arcmin^-2]; 0 < n_gal <= 1000
+noiseless_steps = 700  # training steps of as many networks on noiseless maps; 1 <= noiseless_steps <= 1000000
+small_steps = 250  # training steps of the small networks that settings are compared with; 1 <= small_steps <= 1000000
+n_gal = 30.0  # source galaxies for each arcmin² and bin [arcmin^-2]; 0.01 <= n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, 0 for noiseless maps; 0 <= sigma_e <= 2
 smoothing = 1.0  # Gaussian smoothing after the noise [arcmin]; 0 <= smoothing <= 60
 extra = ""  # networks of your own; a file, or ""
-seed = 1  # of the weights, the order of the maps and the noise; 0 <= seed
+seed = 1  # of the weights, the order of the maps and the noise; 0 <= seed < 4294967296
 
 # %% tags=["hide-input"]
 from wlbook import figures, pipeline

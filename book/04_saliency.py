@@ -19,9 +19,9 @@
 n_seeds = 1  # networks of each kind, for errors over trainings; 1 <= n_seeds <= 16
 n_maps = 128  # fiducial maps for the gradient; 2 <= n_maps <= 4096
 n_few = 12  # of them, for the other methods and for the lie detectors; 2 <= n_few <= 4096
-steps = 32  # points of integrated gradients, and samples of methods that draw; 1 <= steps
-n_draws = 400  # bootstrap draws; 2 <= n_draws
-seed = 4  # of noise, destroyed weights and draws; 0 <= seed
+steps = 32  # points of integrated gradients, and samples of methods that draw; 1 <= steps <= 4096
+n_draws = 400  # bootstrap draws; 2 <= n_draws <= 10000
+seed = 4  # of noise, destroyed weights and draws; 0 <= seed < 4294967296
 
 # %% tags=["hide-input"]
 from wlbook import figures, pipeline

@@ -25,27 +25,27 @@ degradations = [
     "keep_kappa:-1:1",
     "shuffle_pixels",
     "randomize_phases",
-]  # what to take away, one training (or n_seeds) each; each a degradation
+]  # what to take away, one training (or n_seeds) each; not empty, each a degradation
 noise_comes = "first"  # shape noise before the degradation, or after it; one of "first", "last"
-n_gal = 30.0  # galaxies per area in each bin [arcmin^-2]; 0 < n_gal <= 1000
+n_gal = 30.0  # galaxies per area in each bin [arcmin^-2]; 0.01 <= n_gal <= 1000
 sigma_e = 0.4  # total intrinsic ellipticity dispersion; 0 <= sigma_e <= 2
 smoothing = 1.0  # Gaussian smoothing after noise and degradation [arcmin]; 0 <= smoothing <= 60
 coarsen = 2  # pixels averaged along each side before the degradation; 1 <= coarsen <= 4
 width = 16  # channels of the network's first wide layer; 1 <= width <= 32
 heights = 8  # ramps that look at each pixel alone before that layer, for each bin; 0 <= heights <= 32
-steps = 400  # training steps of each network; 1 <= steps
-amortised_steps = 1000  # training steps of the one network for all; 1 <= amortised_steps
-tuning_steps = 60  # further steps of that network under one degradation; 1 <= tuning_steps
-n_tuned = 1  # degradations of the list that get these; 0 <= n_tuned
+steps = 400  # training steps of each network; 1 <= steps <= 1000000
+amortised_steps = 1000  # training steps of the one network for all; 1 <= amortised_steps <= 1000000
+tuning_steps = 60  # further steps of that network under one degradation; 1 <= tuning_steps <= 1000000
+n_tuned = 1  # degradations of the list that get these; 0 <= n_tuned <= 64
 twins = "checks"  # spectra twins of what must agree exactly, or of every degradation; one of "checks", "all"
-n_cuts = 5  # cuts of each curve against scale; 3 <= n_cuts
-batch = 32  # maps in a training step; 1 <= batch
+n_cuts = 5  # cuts of each curve against scale; 3 <= n_cuts <= 64
+batch = 32  # maps in a training step; 1 <= batch <= 65536
 learning_rate = 0.01  # peak learning rate; 0 < learning_rate < 1
-n_seeds = 1  # networks for each degradation; the reference gets one more; 1 <= n_seeds
-n_fields = 9.0  # maps observed together; 1 <= n_fields
-n_draws = 8  # bootstrap draws; 2 <= n_draws
+n_seeds = 1  # networks for each degradation; the reference gets one more; 1 <= n_seeds <= 16
+n_fields = 9.0  # maps observed together; 1 <= n_fields <= 1000000
+n_draws = 8  # bootstrap draws; 2 <= n_draws <= 1000
 extra = ""  # degradations of your own; a file, or ""
-seed = 5  # of noise, weights and draws; 0 <= seed
+seed = 5  # of noise, weights and draws; 0 <= seed < 4294967296
 
 # %% tags=["hide-input"]
 from myst_nb import glue

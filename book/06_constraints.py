@@ -16,11 +16,11 @@
 # **The cost.** {glue:text}`constraints-cost`.
 
 # %% tags=["parameters"]
-n_gal = 30.0  # source density [arcmin^-2]; 0 < n_gal <= 1000
+n_gal = 30.0  # source density [arcmin^-2]; 0.01 <= n_gal <= 1000
 sigma_e = 0.4  # intrinsic ellipticity dispersion, both components; 0 < sigma_e <= 1
 smoothing = 3.3  # of the maps that statistics are measured on [arcmin]; 0 <= smoothing <= 30
 area = 100.0  # of the survey [deg^2]; 1 <= area <= 41000
-combine = ["power spectrum", "peaks", "Minkowski"]  # statistics to use alone and together; any list
+combine = ["power spectrum", "peaks", "Minkowski"]  # alone and together; not empty, no two alike, each a statistic
 trained = "by chapter 3"  # the network that is asked; one of "by chapter 3", "for this survey"
 covariance = "varying"  # with cosmology and with its determinant, or that of the fiducial; one of "varying", "fixed"
 likelihood = "hartlap"  # what is done about a guessed covariance; one of "plug-in", "hartlap", "student", "matched"
@@ -34,7 +34,7 @@ calibration = 0.02  # how well the size of shears is known, one standard deviati
 repeats = 6  # bootstrap draws; 2 <= repeats <= 1000
 null_maps = 64  # Gaussian maps of each model; 48 <= null_maps <= 4096
 extra = ""  # statistics of your own; a file, or ""
-seed = 6  # of the noise and the draws; 0 <= seed
+seed = 6  # of the noise and the draws; 0 <= seed < 4294967296
 
 # %% tags=["hide-input"]
 from myst_nb import glue

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-COMMON = [f"common/{name}.py" for name in ("__init__", "degradation_names", "extras", "progress")]
-AROUND = ["__init__.py", "cli.py", *COMMON, "runner"]
+_SHARED = ["__init__", "degradation_names", "extras", "mask_names", "page_inputs", "prices", "progress"]
+_SHARED += ["statistic_names", "wording"]
+COMMON = [f"common/{name}.py" for name in _SHARED]
+AROUND = ["__init__.py", "__main__.py", "cli.py", *COMMON, "runner"]
 
 HEADER = """# ---
 # jupyter:
@@ -220,7 +222,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 def start(root: Path, *arguments: str, **more: str) -> subprocess.Popen:
     """The command `wlbook` of this book, as a process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "wlbook.cli", *arguments],
+        [sys.executable, "-m", "wlbook", *arguments],
         cwd=root,
         env=environment(root, **more),
         stdout=subprocess.PIPE,

@@ -4,12 +4,14 @@ A page's parameters are checked with this before anything is imported that takes
 makes functions of what is read here.
 """
 
+import difflib
 import math
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from wlbook.common import extras
+from wlbook.common.wording import shown
 
 _LENGTH = re.compile(r"(?P<length>[^@]*)Mpc/h(?:@(?P<redshifts>.*))?")
 
@@ -85,19 +87,20 @@ def read(spec: str, own: Mapping[str, int] | None = None) -> tuple[Step, ...]:
 
 def bad(spec: str, why: str) -> ValueError:
     """The error for a specification: one line that ends with the grammar."""
-    return ValueError(f"degradation = {spec!r}: {why}; write {GRAMMAR}")
+    return ValueError(f"degradation = {shown(spec)}: {why}; write {GRAMMAR}")
 
 
 def _step(part: str, spec: str, own: Mapping[str, int]) -> Step:
     name, *words = part.split(":")
     if name not in NAMES and name not in own:
-        raise bad(spec, f"{name!r} is no degradation")
+        close = difflib.get_close_matches(name, [*NAMES, *own], n=1)
+        raise bad(spec, f"{shown(name)} is no degradation{f' (did you mean {close[0]}?)' if close else ''}")
     numbers, kind, options = NAMES[name] if name in NAMES else Name(("LOW",) * own[name])
     option = ""
     if len(words) == len(numbers) + 1 and options:
         option = words.pop()
         if option not in options:
-            raise bad(spec, f"{kind} {option!r} of {name} is none of {', '.join(options)}")
+            raise bad(spec, f"{kind} {shown(option)} of {name} is none of {', '.join(options)}")
     if len(words) != len(numbers):
         raise bad(spec, f"{name} takes {len(numbers)} numbers, found {len(words)}")
     amounts = tuple(_amount(word, kind, spec) for word, kind in zip(words, numbers, strict=True))
@@ -114,9 +117,9 @@ def _amount(word: str, kind: str, spec: str) -> Amount:
         scale = ", <n>arcmin or <n>Mpc/h[@<redshift>[,...]], all > 0" if kind == "ELL" else ""
         kappa = " or <n>kappa" if kind in ("LOW", "HIGH") else ""
         whole = " whole" if kind in ("FACTOR", "NUMBER") else ""
-        raise bad(spec, f"{word!r} must be a{whole} number{scale}{kappa}") from None
+        raise bad(spec, f"{shown(word)} must be a{whole} number{scale}{kappa}") from None
     if not allowed(amount.value) or not all(0 < z < math.inf for z in amount.redshifts):
-        raise bad(spec, f"{word!r} must be {rule}")
+        raise bad(spec, f"{shown(word)} must be {rule}")
     return amount
 
 

@@ -56,8 +56,9 @@ def named_in(path: str | Path) -> dict[str, tuple[str, int]]:
     """What a file marks, found without running it: name -> kind, and how many numbers a degradation takes."""
     try:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, SyntaxError) as error:
-        raise ValueError(f"extra = {path}: cannot be read as Python ({error})") from None
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"extra = {path}: cannot be read as Python ({why})") from None
     found = {}
     for node in tree.body:
         for mark in getattr(node, "decorator_list", []):

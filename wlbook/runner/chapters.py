@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 from pydantic import ConfigDict, ValidationError, create_model
 
-from wlbook.common import degradation_names, extras
+from wlbook.common import degradation_names, extras, statistic_names
+from wlbook.common.wording import clipped, shown, unknown
 from wlbook.runner.environment import repository, run, tell_runner
-from wlbook.runner.parameters import DEGRADATIONS, Parameter, parameters_cell, parse_parameters, unknown
+from wlbook.runner.parameters import DEGRADATIONS, STATISTICS, Parameter, parameters_cell, parse_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Chapter:
         for name in values:
             if name not in self.parameters:
                 raise ValueError(unknown(f"parameter of {self.name}", name, self.parameters))
-        own = extras.named_in(values["extra"]) if values.get("extra") else {}
+        own = self._own(values.get("extra"))
         networks = [name for name, (kind, _) in own.items() if kind == "network"]
         fields: dict[str, Any] = {name: parameter.field(networks) for name, parameter in self.parameters.items()}
         config = ConfigDict(strict=True, allow_inf_nan=False, protected_namespaces=())
@@ -38,14 +39,38 @@ class Chapter:
             checked = model(**given)
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
-            raise ValueError(f"{self.name}.{name} = {given[name]!r}: must be {self.parameters[name].rule}") from None
+            rule = self.parameters[name].rule
+            raise ValueError(f"{self.name}.{name} = {shown(given[name])}: must be {rule}") from None
         for name, parameter in self.parameters.items():
-            for spec in given[name] if parameter.allowed == DEGRADATIONS else ():
-                try:
-                    degradation_names.read(spec, {name: n for name, (kind, n) in own.items() if kind == "degradation"})
-                except ValueError as error:
-                    raise ValueError(f"{self.name}.{name}: {error}") from None
+            if parameter.allowed.endswith(DEGRADATIONS):
+                self._check_degradations(name, given[name], own)
+            if parameter.allowed.endswith(STATISTICS):
+                self._check_statistics(name, given[name], own)
         return {name: getattr(checked, name) for name in self.parameters}
+
+    def _own(self, extra: Any) -> dict[str, tuple[str, int]]:
+        """What a reader's own file adds, by name, as `extras.named_in`."""
+        if not extra or not isinstance(extra, str):
+            return {}
+        try:
+            return extras.named_in(extra)
+        except ValueError as error:
+            raise ValueError(f"{self.name}.{str(error).replace(extra, clipped(extra, 90))}") from None
+
+    def _check_degradations(self, name: str, given: list[str], own: Mapping[str, tuple[str, int]]) -> None:
+        numbers = {one: number for one, (kind, number) in own.items() if kind == "degradation"}
+        for spec in given:
+            try:
+                degradation_names.read(spec, numbers)
+            except ValueError as error:
+                why = str(error).partition("; write ")[0]  # the grammar is longer than a line
+                raise ValueError(f"{self.name}.{name}: {clipped(why, 130)}; {self.name} prints the grammar") from None
+
+    def _check_statistics(self, name: str, given: list[str], own: Mapping[str, tuple[str, int]]) -> None:
+        known = [*statistic_names.names(), *(one for one, (kind, _) in own.items() if kind == "statistic")]
+        for one in given:
+            if one not in known:
+                raise ValueError(f"{self.name}.{name}: {unknown('statistic', one, known)}")
 
 
 def names(root: Path | None = None) -> list[str]:
@@ -57,7 +82,7 @@ def names(root: Path | None = None) -> list[str]:
 def pages(root: Path) -> list[str]:
     """Every page of `_toc.yml` in its order, as paths without suffix."""
     try:
-        table = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+        table = _table((root / "_toc.yml").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{root / '_toc.yml'}: no such file; run this in the repository of the book") from None
 
@@ -74,6 +99,11 @@ def pages(root: Path) -> list[str]:
         if not any((root / f"{page}{suffix}").is_file() for suffix in (".py", ".md")):
             raise ValueError(f"_toc.yml: {page} is neither {page}.py nor {page}.md")
     return found
+
+
+@functools.lru_cache(maxsize=4)
+def _table(text: str) -> Any:
+    return yaml.safe_load(text)
 
 
 def read(name: str, root: Path | None = None) -> Chapter:

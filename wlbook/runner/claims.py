@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import yaml
 
+from wlbook.common.wording import unknown
 from wlbook.runner.environment import records_folder, repository, tell_runner, write_json
-from wlbook.runner.parameters import unknown
 
 Verdict = Literal["reproduced", "not reproduced", "inconclusive"]
 

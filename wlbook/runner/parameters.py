@@ -2,15 +2,17 @@
 
 import ast
 import dataclasses
-import difflib
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+
+from wlbook.common.wording import clipped
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(
@@ -19,7 +21,14 @@ _RANGE = re.compile(
 _FILE = re.compile(r'a (?:file|folder|file or folder)(?:, or (?:one of )?(?P<words>".*))?')
 _PART = re.compile(r"(?P<path>.+?)(?P<rest>(?:\[[^\[\]]*\])*(?:: .*)?)")  # "2pt.fits[nz]", "labels.npy: s_8"
 DEGRADATIONS = "each a degradation"  # a list of texts that follow `wlbook.common.degradation_names`
+STATISTICS = "each a statistic"  # a list of names of `wlbook.common.statistic_names`, or of a reader's own
 NETWORK = ", or a network of `extra`"
+#: What may stand before a rule, "even, 16 <= particles <= 1024": of which kind of value, and when it holds.
+CONDITIONS: dict[str, tuple[type, Callable[[Any], bool]]] = {
+    "even": (int, lambda value: value % 2 == 0),
+    "not empty": (list, bool),
+    "no two alike": (list, lambda value: len({repr(item) for item in value}) == len(value)),
+}
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text", list: "a list"}
 
 
@@ -36,13 +45,14 @@ class Parameter:
     @property
     def rule(self) -> str:
         """What a value must be, in words."""
-        rule = self.allowed
-        if not rule.startswith(("one of", "any", "a f")):
+        conditions, rule = _conditions(self.allowed)
+        if conditions or not rule.startswith(("one of", "any", "a f")):
             kind = _KINDS[type(self.default)]
             if isinstance(self.default, list):
                 element = _KINDS[type(self.default[0])] if self.default else "a value"
                 kind = f"a list of {element.removeprefix('a ')}s"
-            rule = f"{kind}, {'each ' if isinstance(self.default, list) and 'each' not in rule else ''}{rule}"
+                rule = rule if "each" in rule or rule == "any list" else f"each {rule}"
+            rule = ", ".join([kind, *conditions, rule])
         return f"{rule} [{self.unit}]" if self.unit else rule
 
     def outside(self, given: Any) -> bool:
@@ -60,14 +70,22 @@ class Parameter:
         """A value whose relative path begins at `base`, made absolute; what must be there is there."""
         if not self.outside(given):
             return given
-        whole = base / Path(given).expanduser()
         parts = _PART.fullmatch(given)
-        path, rest = whole, ""
-        if parts and not whole.exists():
-            path, rest = base / Path(parts["path"]).expanduser(), parts["rest"]
-        if not path.exists():
-            raise ValueError(f"{self.name} = {given}: must be {self.rule}; there is no {path.absolute()}")
+        try:
+            whole = base / Path(given).expanduser()
+            path, rest = whole, ""
+            if parts and not is_there(whole):
+                path, rest = base / Path(parts["path"]).expanduser(), parts["rest"]
+        except RuntimeError as error:  # ~NAME, and nobody of that name
+            raise self._no_file(given, str(error).lower()) from None
+        if not is_there(path):
+            raise self._no_file(given, f"there is no {clipped(str(path.absolute()), 50)}")
+        if not (path.is_file() or path.is_dir()):
+            raise self._no_file(given, f"{clipped(str(path.absolute()), 50)} is neither a plain file nor a folder")
         return f"{path.absolute()}{rest}"
+
+    def _no_file(self, given: str, why: str) -> ValueError:
+        return ValueError(f"{self.name} = {clipped(given, 40)}: must be {self.rule}; {why}")
 
     def path(self, given: str) -> Path:
         """The file or folder that a located value names."""
@@ -80,8 +98,9 @@ class Parameter:
         if isinstance(self.default, str):
             return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
         try:
-            return ast.literal_eval(text)
-        except (SyntaxError, ValueError):
+            with warnings.catch_warnings(action="ignore"):  # "1if" is told as an error, and not as a warning too
+                return ast.literal_eval(text)
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
             return {"true": True, "false": False}.get(text, text)
 
     def field(self, networks: Iterable[str] = ()) -> tuple[Any, Any]:
@@ -89,25 +108,36 @@ class Parameter:
         kind: Any = type(self.default)
         if kind not in _KINDS:
             raise ValueError(f"{self.name} = {self.default!r}: must be True, False, a number, text or a list")
-        if self.allowed.startswith("one of "):
+        conditions, allowed = _conditions(self.allowed)
+        of_kind = self._of_kind(kind, allowed, networks)
+        for condition in conditions:
+            if CONDITIONS[condition][0] is not kind:
+                raise ValueError(f'{self.name} = {self.default!r}: "{condition}" is not for {_KINDS[kind]}')
+            of_kind = Annotated[of_kind, AfterValidator(_holding(CONDITIONS[condition][1]))]
+        return of_kind, Field()
+
+    def _of_kind(self, kind: Any, allowed: str, networks: Iterable[str]) -> Any:
+        """The type of what a rule without its conditions allows."""
+        if allowed.startswith("one of "):
             try:
-                words = self.allowed.removeprefix("one of ").removesuffix(NETWORK)
-                choices = ast.literal_eval(f"({words},)") + (tuple(networks) if self.allowed.endswith(NETWORK) else ())
+                words = allowed.removeprefix("one of ").removesuffix(NETWORK)
+                choices = ast.literal_eval(f"({words},)") + (tuple(networks) if allowed.endswith(NETWORK) else ())
             except (SyntaxError, ValueError):
                 raise ValueError(f'{self.name}: "{self.allowed}" must read: one of "a", "b"') from None
-            return Literal[choices], Field()  # pyright: ignore[reportInvalidTypeForm]
+            return Literal[choices]  # pyright: ignore[reportInvalidTypeForm]
         element: Any = kind
         if kind is list:
             element = type(self.default[0]) if self.default else Any
-        if self.allowed in ("any text", "any list", "any number", "any whole number", DEGRADATIONS):
-            return (list[element] if kind is list else kind), Field()
-        if _FILE.fullmatch(self.allowed) and kind is str:
-            return str, Field()
-        match = _RANGE.fullmatch(self.allowed)
+        if allowed in ("any text", "any list", "any number", "any whole number", DEGRADATIONS, STATISTICS):
+            return list[element] if kind is list else kind
+        if _FILE.fullmatch(allowed) and kind is str:
+            return str
+        match = _RANGE.fullmatch(allowed)
         if not match or match["name"] not in (self.name, "each") or not (match["low"] or match["high"]):
             range_ = f"0 < {self.name} <= 1 (either end may go)"
             others = 'one of "a", "b", a file, a file, or one of "a", any text, any list or each a degradation'
-            raise ValueError(f'{self.name}: "{self.allowed}" must read: {range_}, {others}')
+            first = f"before it perhaps {', '.join(CONDITIONS)}"
+            raise ValueError(f'{self.name}: "{self.allowed}" must read: {range_}, {others}; {first}')
         if element not in (int, float):
             raise ValueError(f'{self.name} = {self.default!r}: "{self.allowed}" is for numbers')
         limits: dict[str, Any] = {}
@@ -116,16 +146,36 @@ class Parameter:
         if match["high"]:
             limits["le" if match["below"] == "<=" else "lt"] = ast.literal_eval(match["high"])
         if kind is list:
-            return list[Annotated[element, Field(**limits)]], Field()  # pyright: ignore[reportInvalidTypeForm]
-        return element, Field(**limits)
+            return list[Annotated[element, Field(**limits)]]  # pyright: ignore[reportInvalidTypeForm]
+        return Annotated[element, Field(**limits)]
 
 
-def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
-    """One line for a name that does not exist: what was meant, perhaps, and what there is."""
-    allowed = list(allowed)
-    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
-    guess = f" (did you mean {close[0]}?)" if close else ""
-    return f"unknown {what}: {name}{guess}; there is {', '.join(allowed) or 'none'}"
+def _conditions(allowed: str) -> tuple[list[str], str]:
+    """The conditions before a rule, and the rule: "even, 16 <= particles <= 1024"."""
+    first, comma, rest = allowed.partition(", ")
+    if not comma or first not in CONDITIONS:
+        return [], allowed
+    more, rule = _conditions(rest)
+    return [first, *more], rule
+
+
+def _holding(condition: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """A validator that gives a value back for which a condition holds."""
+
+    def check(value: Any) -> Any:
+        if not condition(value):
+            raise ValueError
+        return value
+
+    return check
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder; False where its name is too long, or its folder not to be looked into."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def parameters_cell(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from wlbook.common import random
+from wlbook.common import mask_names, random
 from wlbook.simulation import images
 from wlbook.simulation.survey import random_holes
 
@@ -18,16 +18,15 @@ def mask(spec: str, *, pixels: int, pixel: float, seed: int = 0) -> Bool[np.ndar
         pixels, pixel: per side of the maps, and the side of one [arcmin].
         seed: of the holes.
     """
-    kind, *values = spec.split(":")
     if spec == "none":
         return None
-    if kind != "holes":
-        return read_mask(spec, pixels)
     try:
-        share, radius = (float(value) for value in values)
-    except ValueError:
-        raise ValueError(f'mask = {spec!r}: must be "none", "holes:SHARE:RADIUS" or a file') from None
-    return random_holes(pixels, pixel=pixel, share=share, radius=radius, key=random.key(seed, "mask"))
+        holes = mask_names.read(spec)
+    except ValueError as error:
+        raise ValueError(f"mask = {spec!r}: {error}") from None
+    if holes is None:
+        return read_mask(spec, pixels)
+    return random_holes(pixels, pixel=pixel, share=holes.share, radius=holes.radius, key=random.key(seed, "mask"))
 
 
 def read_mask(spec: str | Path, pixels: int) -> Bool[np.ndarray, "y x"]:

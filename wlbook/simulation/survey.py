@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Key
 
-from wlbook.common import arrays, checks
+from wlbook.common import arrays, checks, mask_names
 from wlbook.simulation.dataset import seen_in_all
 
 PerBin = float | int | Sequence[float | int]  # one number for all bins, or one for each
@@ -183,14 +183,12 @@ def random_holes(
     """A mask with round holes at random places, as bright stars leave them; holes may overlap.
 
     Pixels have a side of `pixel` [arcmin], > 0; a `share` of them is masked, on average, >= 0 and < 0.9, those whose
-    centres lie in a hole of `radius` [arcmin], > 0.
+    centres lie in a hole of `radius` [arcmin], > 0. More than `mask_names.MOST` holes are refused.
     """
     checks.positive("pixel", pixel, "arcmin")
-    checks.within("share", share, 0, 0.9, "[)")
-    checks.positive("radius", radius, "arcmin")
-    # Holes that fall anywhere, the frame included, cover 1 - exp(-mean number of holes over a pixel).
-    wide = pixels * pixel + 2 * radius
-    holes = round(-np.log(1 - share) * wide**2 / (np.pi * radius**2))
+    asked = mask_names.Holes(share, radius)
+    asked.check(pixels * pixel)
+    holes, wide = asked.number(pixels * pixel), pixels * pixel + 2 * radius
     centres = np.asarray(jax.random.uniform(key, (holes, 2), minval=-radius, maxval=wide - radius))
     at = (np.arange(pixels) + 0.5) * pixel
     seen = np.ones((pixels, pixels), bool)
