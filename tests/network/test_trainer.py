@@ -155,6 +155,49 @@ def test_resuming_in_this_process_goes_on_and_does_not_start_again(tmp_path):
     assert (tmp_path / "state.eqx").exists() and bits(run(steps=12, checkpoint=tmp_path)) == bits(whole)
 
 
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def in_place_of(path):
+    path.unlink()
+    path.mkdir()
+
+
+CHECKPOINT_DAMAGES = {
+    "a bit": flipped,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "a folder": in_place_of,
+}
+
+
+@pytest.mark.parametrize("damage", CHECKPOINT_DAMAGES.values(), ids=CHECKPOINT_DAMAGES)
+@pytest.mark.parametrize("both", [False, True])
+def test_a_damaged_checkpoint_is_set_aside_told_and_the_training_ends_as_if_undisturbed(
+    tmp_path, monkeypatch, damage, both
+):
+    whole = run(steps=12)
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
+    folder, told = tmp_path / "kept", tmp_path / "told"
+    monkeypatch.setenv("WLBOOK_PROGRESS", str(told))
+    run(steps=12, checkpoint=folder)
+    states = [folder / "state.eqx", folder / "state.before.eqx"]
+    begun, check = [], trainer._check_loss
+    monkeypatch.setattr(
+        trainer, "_check_loss", lambda loss, steps, *rest: begun.append(steps.start) or check(loss, steps, *rest)
+    )
+    for path in states if both else states[:1]:
+        damage(path)
+    assert bits(run(steps=12, checkpoint=folder)) == bits(whole)
+    lines = [line for line in told.read_text().splitlines() if "is damaged" in line]
+    assert [line.split(": ")[0] for line in lines] == [f"checkpoint = {path}" for path in states[: 1 + both]]
+    assert len(list(folder.glob("*.damaged.*"))) == 1 + both
+    assert begun[0] == (0 if both else 11)
+
+
 def test_every_step_draws_a_noise_of_its_own():
     seen = []
 

@@ -1,8 +1,12 @@
 """Networks on disk: the state of a training, whole or not at all; and what came out of one, described."""
 
+import contextlib
 import dataclasses
+import hashlib
+import io
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,30 +16,55 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
+from wlbook.common.progress import note
+
+_STATE, _BEFORE = "state.eqx", "state.before.eqx"
+_DIGEST = hashlib.sha256().digest_size  # bytes at the end of a state's file
+
 
 def save(folder: Path, state: PyTree) -> None:
-    """Write the state aside and rename it: a kill leaves the old one or the new one."""
+    """Write the state aside and rename it, the one before it kept: a kill or damage leaves one to go on from."""
     folder.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    eqx.tree_serialise_leaves(content, state)
     aside = folder / f"state.{os.getpid()}.part"
     with aside.open("wb") as file:
-        eqx.tree_serialise_leaves(file, state)
+        file.write(content.getbuffer())
+        file.write(hashlib.sha256(content.getbuffer()).digest())
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(folder / "state.eqx")
+    with contextlib.suppress(FileNotFoundError):
+        (folder / _STATE).replace(folder / _BEFORE)
+    aside.replace(folder / _STATE)
 
 
 def resume(folder: Path, initial: dict[str, Any]) -> dict[str, Any]:
-    """The state kept in `folder`, or the initial one where there is none; their entry "of" tells trainings apart.
+    """The last whole state kept in `folder`, or the initial one where there is none.
 
-    What is no state, or that of another training, is refused.
+    A damaged file is set aside and told. A state of another structure, or whose entry "of" differs, is of another
+    training: that is a ValueError.
     """
-    path = folder / "state.eqx"
     for torn in folder.glob("state.*.part"):  # of a process that was killed while it wrote
         torn.unlink(missing_ok=True)
-    if not path.exists():
-        return initial
+    for path in (folder / _STATE, folder / _BEFORE):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError:  # it is a folder, or not to be read
+            content = b""
+        content, digest = content[:-_DIGEST], content[-_DIGEST:]
+        if hashlib.sha256(content).digest() == digest:
+            return _state(path, content, initial)
+        aside = path.with_suffix(".damaged")
+        path.rename(aside.with_name(f"{aside.name}.{time.time_ns()}"))
+        note(f"checkpoint = {path}: is damaged, it was set aside; the training goes on from the one before, or anew")
+    return initial
+
+
+def _state(path: Path, content: bytes, initial: dict[str, Any]) -> dict[str, Any]:
     try:
-        kept = eqx.tree_deserialise_leaves(path, initial)
+        kept = eqx.tree_deserialise_leaves(io.BytesIO(content), initial)
     except Exception as error:  # Equinox raises bare RuntimeErrors, NumPy ValueErrors and EOFErrors
         raise ValueError(f"checkpoint = {path}: is not a state of this training; delete it to start again") from error
     if kept["of"] != initial["of"]:
