@@ -5,7 +5,7 @@ BIN := .venv/bin
 export VIRTUAL_ENV := $(CURDIR)/.venv
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE  # without bytecode every page compiles its imports: 5 s each
 
-.PHONY: book test check pages stages references rivals lock clean help
+.PHONY: book test check pages stages faults references rivals lock clean help
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ pages: .venv/ready  ## execute every page from an empty store and compare its ce
 
 stages: .venv/ready  ## write down what an edit makes anew, in CONTRIBUTING.md
 	$(BIN)/python tests/stage_table.py
+
+faults: .venv/ready  ## damage, kill, fill disks and remove while others read: nothing may be lost (two hours)
+	$(BIN)/python tests/faults.py
 
 references: .venv/ready  ## execute the pages anew and store their text outputs for nbval
 	$(BIN)/python tests/pages/refresh.py

@@ -339,7 +339,7 @@ def profile(job: Job) -> tuple[Path, dict[str, Any]]:
     return path, values
 
 
-class Kept(contextlib.nullcontext[str]):
+class Kept(contextlib.nullcontext[Path]):
     """A page's working folder that stays, so that a page that is stopped leaves what it has reached."""
 
 
@@ -350,7 +350,7 @@ def page(job: Job, chapter: str) -> Found:
     os.environ["PYTHONOPTIMIZE"] = "1"  # what pages assert holds at the profile `demo`
     kept = job.work / chapter
     kept.mkdir(exist_ok=True)
-    pages.tempfile.TemporaryDirectory = lambda prefix: Kept(tempfile.mkdtemp(prefix=prefix, dir=kept))
+    pages.scratch.folder = lambda: Kept(Path(tempfile.mkdtemp(prefix="wlbook-", dir=kept)))
     path, values = profile(job)
     yield "profile", values
     run = runs.plan(str(path), [], chapter=chapter)

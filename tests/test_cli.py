@@ -81,7 +81,14 @@ def sources(tmp_path, monkeypatch) -> Path:
         ("build -p 01_data.n_models=0", "01_data.n_models = 0: must be a whole number, 1 <= n_models <= 512"),
         ("build -p nothing=0", "unknown parameter: nothing"),
         ("build --profile dem", "unknown profile: dem (did you mean demo?); there is demo, large"),
-        ("build --name ../up", "--name ../up: must be letters"),
+        ("build --name ../up", "--name '../up': must be one word"),
+        ("build --name ..", "--name '..': must be one word"),
+        ("build --name .", "--name '.': must be one word"),
+        ("build --name .hidden", "--name '.hidden': must be one word"),
+        (f"build --name {'n' * 101}", "must be one word of at most 100 letters"),
+        ("build --name store", "--name store: must not be one of store, compiled"),
+        ("build --name compiled", "--name compiled: must not be one of store, compiled"),
+        ("build --name large", "--name large: is kept for the run of that profile without changes"),
         ("simulate --shard 3/2", "--shard 3/2: must be I/N with 1 <= I <= N"),
     ],
 )
@@ -90,6 +97,28 @@ def test_bad_input_is_one_line_that_says_what_is_allowed(sources, arguments, sai
     assert result.exit_code == 2, result.output
     assert said in result.stderr and result.stderr.count("\n") == 1
     assert not (sources / "build").exists()
+
+
+def test_a_name_of_something_else_below_build_is_refused(sources, monkeypatch):
+    (sources / "build" / "mine").mkdir(parents=True)
+    (sources / "build" / "mine" / "notes.txt").write_text("mine")
+    monkeypatch.setenv("WLBOOK_STORE", str(sources / "build" / "kept"))
+    for name, said in (("mine", "is there already and no run made it"), ("kept", "must not be one of")):
+        result = CliRunner().invoke(app, ["build", "--name", name])
+        assert result.exit_code == 2 and said in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_profiles_of_one_file_name_do_not_share_a_folder(sources):
+    from wlbook.runner import runs
+
+    for folder in ("one", "other"):
+        (sources / folder).mkdir()
+        for name in ("demo.yml", "store.yml", "...yml", "my profile.yml"):
+            (sources / folder / name).write_text("{}")
+    given = [str(path) for path in sorted(sources.glob("o*/*.yml"))]
+    names = [runs.run_name(profile, []) for profile in ["demo", "large", *given]]
+    assert len(given) == 8 and len(set(names)) == 10 and names[:2] == ["demo", "large"]
+    assert all(re.fullmatch(r"\w[\w-]*", name) for name in names)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +346,8 @@ def test_simulate_fills_the_store_in_shards_for_the_pages(tmp_path):
     wlbook(root, "simulate", "--shard", "2/2")
     assert sorted(log(root)) == ["box 0", "box 1", "box 2"]
     assert "3 boxes, 0 of them to make" in wlbook(root, "simulate")
-    assert "could be freed" in wlbook(root, "gc", "--dry-run").splitlines()[0], "what was simulated counts as used"
+    kept, freed = wlbook(root, "gc", "--dry-run").splitlines()
+    assert kept.startswith("kept 3 results for ") and freed == "       0.0 MB  could be freed"
     assert minibook.executed(root, names='["01_data"]') == ["01_data"] and len(log(root)) == 3
 
 
@@ -326,7 +356,58 @@ def test_gc_frees_what_no_run_uses_and_nothing_else(book):
     minibook.executed(book, "steps=20")
     shutil.rmtree(book / "build" / "demo+steps=20")
     said = wlbook(book, "gc", "--dry-run").splitlines()
-    assert sorted(line.split()[2].split("/")[0] for line in said[:-1]) == ["network.train", "page.02_network"]
+    free = [line for line in said[:-1] if not line.startswith("kept")]
+    assert sorted(line.split()[2].split("/")[0] for line in free) == ["network.train", "page.02_network"]
     assert wlbook(book, "gc").splitlines()[:-1] == said[:-1]
     assert minibook.executed(book) == []
-    assert wlbook(book, "gc").splitlines() == ["       0.0 MB  freed"]
+    kept, freed = wlbook(book, "gc").splitlines()[-2:]
+    assert re.fullmatch(rf"kept \d+ results for {book}, run demo \(.+\)", kept) and freed == "       0.0 MB  freed"
+
+
+@pytest.mark.slow
+def test_gc_knows_a_run_in_progress_from_its_first_result(tmp_path):
+    root = minibook.write(tmp_path / "book")
+    process = minibook.execute(root, BOX_SECONDS="1")
+    until = time.monotonic() + 100
+    while "box 1" not in log(root):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.05)
+    for _ in range(3):
+        assert wlbook(root, "gc").splitlines()[-1] == "       0.0 MB  freed"
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 0 and sorted(log(root)) == ["box 0", "box 1", "box 2", "train"], output + errors
+
+
+@pytest.mark.slow
+def test_gc_of_a_clone_without_runs_removes_nothing_of_others_and_asks_for_the_rest(tmp_path):
+    book, other = (minibook.write(tmp_path / name) for name in ("book", "other"))
+    store = {"WLBOOK_STORE": str(book / "build" / "store")}
+    minibook.executed(book)
+    assert wlbook(other, "gc", "--all", "--yes", **store).splitlines()[-1] == "       0.0 MB  freed"
+    shutil.rmtree(book / "build" / "demo")
+    said = wlbook(other, "gc", status=1, **store)
+    assert "this clone has no run in it, nothing is removed; --all removes the above" in said
+    assert "page.01_data" in said and (book / "build" / "store" / "page.01_data").is_dir()
+    wlbook(other, "gc", "--all", status=1, **store)  # asks, and nobody answers
+    assert list((book / "build" / "store").glob("page.01_data/*"))
+    wlbook(other, "gc", "--all", "--yes", **store)
+    assert list((book / "build" / "store").glob("page.01_data/*")) == []
+
+
+STATES = ("build/demo/run.json", "build/demo/drawn.json", "build/store/needs/*.json", "build/store/leases/*/kept.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["", "[", "null", "5", '["nothing"]', '{"pages": {"01_data": 5}}'])
+def test_notes_of_runs_may_be_damaged(book, text):
+    minibook.executed(book)
+    for pattern in STATES:
+        for path in book.glob(pattern):
+            path.write_text(text)
+    kept = wlbook(book, "gc")
+    assert "is damaged" in kept and kept.endswith("0.0 MB  freed\n"), kept
+    for command in ("list", "why 02_network"):
+        assert "Traceback" not in wlbook(book, *command.split())
+    said = wlbook(book, "build")
+    assert "result 12.0" in minibook.page(book, "02_network") and "Traceback" not in said
+    assert "damaged" not in wlbook(book, "build") and len(log(book)) == 4

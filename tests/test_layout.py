@@ -15,6 +15,7 @@ FLOORS = (
     {"saliency", "degradation", "figures"},
     {"pipeline", "experiments"},
     {"cli"},
+    {"__main__"},
 )
 FLOOR = {package: number for number, packages in enumerate(FLOORS, start=1) for package in packages}
 ROOT = minibook.REPOSITORY / "wlbook"

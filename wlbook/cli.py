@@ -1,19 +1,21 @@
 """The command `wlbook`: build the book, run a page, ask why, fill the map store."""
 
 import contextlib
-import json
+import math
 import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from wlbook.common import prices
+from wlbook.common.wording import clipped
 from wlbook.runner import chapters, runs
-from wlbook.runner.environment import repository, write_json
+from wlbook.runner.environment import remembered, repository
 from wlbook.runner.fingerprint import SourceChangedError
 
 app = typer.Typer(
@@ -31,8 +33,13 @@ Settings = Annotated[
 ChapterName = Annotated[str, typer.Argument(help="A chapter, such as 03_network. See `list`.")]
 
 
+def _say(line: object) -> None:
+    with contextlib.suppress(OSError):  # who cannot be told still gets the status
+        print(f"wlbook: {line}", file=sys.stderr)
+
+
 def _fail(message: str, status: int) -> None:
-    print(f"wlbook: {message}", file=sys.stderr)
+    _say(message)
     raise typer.Exit(status)
 
 
@@ -52,13 +59,11 @@ def _work() -> Iterator[None]:
     from wlbook.runner.pages import PageError
     from wlbook.runner.store import StoreError
 
-    warnings.showwarning = lambda message, *_, **__: print(f"wlbook: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: _say(message)
     try:
         yield
     except (BuildError, PageError, StoreError, SourceChangedError) as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; what is done is kept: the same command goes on from here", 130)
 
 
 def _tell(line: str) -> None:
@@ -67,6 +72,15 @@ def _tell(line: str) -> None:
             print(line, end="", flush=True)
     else:
         print(line, flush=True)
+
+
+def _price(parameters: Mapping[str, Mapping[str, Any]], *, ladder: bool) -> None:
+    """Refuse maps that cannot be had on this machine, and tell how long they take if that is long."""
+    from wlbook.runner import pages
+
+    line = prices.of_maps(parameters.get("01_data", {}), ladder=ladder, gpu=pages.device_class() == "gpu")
+    if line:
+        print(line)
 
 
 def _near(path: Path) -> str:
@@ -88,6 +102,7 @@ def build(
     """
     with _input():
         run = runs.plan(profile, settings or [], name=name)
+        _price(run.parameters, ladder=True)
     with _work():
         from wlbook.runner import build as building
 
@@ -103,6 +118,7 @@ def run_page(chapter: ChapterName, profile: Profile = "demo", settings: Settings
     """
     with _input():
         run = runs.plan(profile, settings or [], chapter=chapter)
+        _price(run.parameters, ladder=chapter == "01_data")
     with _work():
         from wlbook.runner import build as building
 
@@ -115,13 +131,13 @@ def why(chapter: ChapterName, profile: Profile = "demo", settings: Settings = No
     """Say what changed since a page last ran in this profile's book, and what that makes necessary."""
     with _input():
         chapters.read(chapter)
-        asked = runs.plan(profile, settings or [], chapter=chapter, name=Path(profile).stem)
+        asked = runs.plan(profile, settings or [], chapter=chapter, name=runs.run_name(profile, []))
     with _work():
         from wlbook.runner import history
         from wlbook.runner.store import Store
 
-        records = asked.folder / "records.json"
-        lines = history.why(asked, chapter, Store(), json.loads(records.read_text()) if records.is_file() else {})
+        records = remembered(asked.folder / "records.json", dict) or {}
+        lines = history.why(asked, chapter, Store(), records)
     print("\n".join(lines))
 
 
@@ -146,7 +162,8 @@ def params(
     """Show a chapter's parameters: value in each profile, what is allowed, what it is."""
     with _input():
         page = chapters.read(chapter)
-        known = [profile] if profile else sorted(path.stem for path in (repository() / "profiles").glob("*.yml"))
+        known = sorted(path.stem for path in (repository() / "profiles").glob("*.yml"))
+        known = known if profile is None else [profile]
         values = {name: runs.resolve(name, {})[chapter] for name in known}
     rows = [("parameter", *(Path(name).stem for name in known), "allowed", "what it is")]
     for name, parameter in page.parameters.items():
@@ -165,10 +182,12 @@ def simulate(
     """Fill the map store with every box of chapter 01_data; a run that was interrupted goes on where it stopped."""
     with _input():
         part, _, parts = shard.partition("/")
-        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
-            raise ValueError(f"--shard {shard}: must be I/N with 1 <= I <= N")
-        asked = runs.overrides(settings or [], chapter="01_data")
-        values = runs.located(runs.resolve(profile, asked), asked, profile)["01_data"]
+        digits = all(text.isascii() and text.isdigit() and len(text) < 10 for text in (part, parts))
+        if not (digits and 1 <= int(part) <= int(parts)):
+            raise ValueError(f"--shard {clipped(shard)}: must be I/N with 1 <= I <= N")
+        values = runs.checked(profile, settings or [], chapter="01_data")["01_data"]
+        name = runs.run_name(profile, settings or [])
+        _price({"01_data": values}, ladder=False)
         from wlbook import pipeline
         from wlbook.runner import pages
         from wlbook.runner.store import Store
@@ -189,25 +208,58 @@ def simulate(
         print(f"{need / 1e9:.2f} GB needed in {store.root}, {free / 1e9:.0f} GB free")
         if need > free:
             _fail(f"store = {store.root}: {need / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free; set WLBOOK_STORE", 1)
-        write_json(runs.plan(profile, settings or []).folder / "simulated.json", keys)
+        (repository() / "build" / name).mkdir(parents=True, exist_ok=True)
+        store.belongs_to(repository(), name)
+        store.keep(keys)
         pipeline.fill(store, mine)
     print("done")
 
 
 @app.command()
-def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False) -> None:
-    """Free the store of what no run under build/ uses, of what was damaged, and of leftovers of killed runs."""
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also from a clone that has no run of its own; it asks first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    older_than: Annotated[float, typer.Option(metavar="DAYS", min=0, help="Only what was made before that.")] = 0.0,
+    forget: Annotated[
+        float | None,
+        typer.Option(metavar="DAYS", min=0, help="Give up what unreachable clones have not touched for so long."),
+    ] = None,
+) -> None:
+    """Free the store of what no run uses, of what was damaged, and of leftovers of killed runs.
+
+    Runs of every clone that shares the store count, those in progress too.
+    """
     with _work():
         from wlbook.runner import history
+        from wlbook.runner.leases import Leases
         from wlbook.runner.store import Store
 
-        store, freed = Store(), 0
-        for path in history.unused(store, repository()):
-            size = history.size(path)
-            freed += size
-            print(f"{size / 1e6:10.1f} MB  {path.relative_to(store.root)}")
-            if not dry_run:
-                history.remove(path)
+        store = Store()
+        if not dry_run and store.root.exists():
+            store.check()
+        leases = Leases(store.root, math.inf if forget is None else forget)
+        used = history.usage(store, repository(), leases)
+        free = history.unused(store, used, older_than)
+        sizes = [history.size(path) for path in free]
+        for path, size in zip(free, sizes, strict=True):
+            print(f"{size / 1e6:10.1f} MB  {path.relative_to(store.root)}, of {history.owner(path)}")
+        for run, number in used.owners.items():
+            print(f"kept {number} results for {run}")
+        for why in used.unknown:
+            print(f"kept all results: {why}; build that run again or remove its folder")
+        if free and not (used.here or dry_run):
+            if not everything:
+                _fail(f"{store.root}: this clone has no run in it, nothing is removed; --all removes the above", 1)
+            if not yes:
+                typer.confirm(f"remove these {len(free)} from {store.root}?", abort=True)
+        freed = sum(
+            size for path, size in zip(free, sizes, strict=True) if dry_run or history.remove(store, path, leases)
+        )
+        if not dry_run:
+            history.forget(leases)
     print(f"{freed / 1e6:10.1f} MB  {'could be freed' if dry_run else 'freed'}")
 
 

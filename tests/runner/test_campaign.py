@@ -19,7 +19,7 @@ KILLS = int(os.environ.get("WLBOOK_TEST_KILLS", "4"))
 def start(store: Path, *more: str) -> subprocess.Popen:
     asked = [f"-p{name}={value}" for name, value in SMALL.items()]
     environment = os.environ | {"WLBOOK_STORE": str(store)}
-    command = [sys.executable, "-m", "wlbook.cli", "simulate", *asked, *more]
+    command = [sys.executable, "-m", "wlbook", "simulate", *asked, *more]
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
 
 

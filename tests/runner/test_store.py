@@ -1,10 +1,14 @@
 import errno
 import functools
+import hashlib
 import json
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +23,13 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wlbook.runner import formats
 from wlbook.runner.cache_keys import canonical, describe, key_of
+from wlbook.runner.environment import StateWarning
 from wlbook.runner.store import Store, StoreError, StoreWarning
 
 HERE = Path(__file__).parent
+formats.OBJECTS.add(("stages", "Weights"))
 
 
 @pytest.fixture
@@ -38,10 +45,18 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
+BEGIN = """
+import stages
+from wlbook.runner import formats
+from wlbook.runner.store import Store, StoreError
+formats.OBJECTS.add(("stages", "Weights"))
+"""
+
+
 def python(code: str, **environment: str) -> subprocess.Popen:
     """A process of its own that runs `code` with the stages at hand."""
     return subprocess.Popen(
-        [sys.executable, "-c", f"import stages\nfrom wlbook.runner.store import Store, StoreError\n{code}"],
+        [sys.executable, "-c", f"{BEGIN}\n{code}"],
         env={**os.environ, "PYTHONPATH": str(HERE), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -348,3 +363,138 @@ def test_threads_that_make_at_once_share_the_time_that_passed(tmp_path, log):
     assert made == [[0, 4], [0, 5], [0, 6], [0, 4]] and log().count("start 0") == 3
     cost = store.cost()
     assert 0.6 <= sum(cost.stages.values()) <= passed and cost.own >= 0
+
+
+# What a manifest may say, and what may lie in a folder.
+
+
+def rewritten(manifest: Path, **changes) -> None:
+    """A manifest that agrees with itself, with other entries."""
+    known = json.loads(manifest.read_text()) | changes
+    known.pop("digest")
+    digest = hashlib.sha256(canonical(known).encode()).hexdigest()
+    manifest.write_text(json.dumps(known | {"digest": digest}))
+
+
+DAMAGES = {
+    "an unknown kind": lambda folder: rewritten(folder / "manifest.json", payload={"kind": "pickle"}),
+    "no kind": lambda folder: rewritten(folder / "manifest.json", payload=[]),
+    "a type that is not ours": lambda folder: rewritten(
+        folder / "manifest.json", payload={"kind": "object", "module": "pathlib", "name": "Path"}
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_manifest_that_agrees_with_itself_loads_only_what_is_listed(store, log, damage):
+    whole = store.make(stages.dataset, maps=3)
+    (folder,) = store.root.glob("stages.dataset/*")
+    damage(folder)
+    with pytest.warns(StoreWarning, match=r"damaged: stages\.dataset/\w+: .*set aside in .*, made again") as caught:
+        again = Store(store.root).make(stages.dataset, maps=3)
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+    xr.testing.assert_identical(whole, again)
+    assert log() == ["dataset"] * 2 and len(list(store.manifests())) == 1
+
+
+def test_the_result_of_another_key_is_not_believed(store):
+    store.make(stages.array, n=5)
+    (one,) = store.root.glob("stages.array/*")
+    store.make(stages.array, n=6)
+    (other,) = (path for path in store.root.glob("stages.array/*") if path != one)
+    shutil.rmtree(one)
+    shutil.copytree(other, one)
+    with pytest.warns(StoreWarning, match=rf"it is the result stages\.array/{other.name}"):
+        assert len(Store(store.root).make(stages.array, n=5)) == 5
+
+
+def test_types_that_are_not_listed_are_not_kept(store, monkeypatch):
+    monkeypatch.setattr(formats, "OBJECTS", set())
+    with pytest.raises(ValueError, match=r"stages\.weights returned Weights.*formats\.OBJECTS"):
+        store.make(stages.weights, n=3)
+
+
+# Stores below, and stores of several people.
+
+
+def test_what_a_store_below_has_is_read_from_there_and_never_written_to(tmp_path, log):
+    below = Store(tmp_path / "below", [])
+    below.make(stages.dataset, maps=3)
+    before = {path: path.stat().st_mtime_ns for path in below.root.rglob("*")}
+    store = Store(tmp_path / "own", [below.root])
+    data = store.make(stages.dataset, maps=3)
+    store.make(stages.arrays, data=data)
+    assert log() == ["dataset", "arrays"]
+    assert {path: path.stat().st_mtime_ns for path in below.root.rglob("*")} == before
+    assert {manifest["stage"] for manifest in store.manifests()} == {"stages.dataset", "stages.arrays"}
+    assert [path.name for path in store.root.glob("stages*")] == ["stages.arrays"]
+
+
+def test_damage_in_a_store_below_is_named_and_the_result_made_in_the_own_one(tmp_path, log, monkeypatch):
+    below = Store(tmp_path / "below", [])
+    below.make(stages.dataset, maps=3)
+    truncate(payload_files(below.root)[0])
+    monkeypatch.setenv("WLBOOK_STORE_BASE", f"{tmp_path / 'nothing'}:{below.root}")
+    with pytest.warns(StateWarning, match=r"damaged: .*/below/stages\.dataset/\w+: .*; it is done without"):
+        Store(tmp_path / "own").make(stages.dataset, maps=3)
+    Store(tmp_path / "own").make(stages.dataset, maps=3)
+    assert log() == ["dataset"] * 2
+
+
+@pytest.mark.parametrize("others", [0o022, 0o020, 0o000])
+def test_those_who_may_write_to_the_store_may_replace_what_is_in_it(tmp_path, others):
+    store = Store(tmp_path / "store")
+    store.root.mkdir()
+    store.root.chmod(0o755 | others)
+    store.make(stages.dataset, maps=3)
+    store.make(stages.steps, n=2)
+    lease = store.belongs_to(tmp_path, "demo")
+    store.make(stages.array, n=3)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in store.root.rglob("*")}
+    assert len(modes) > 20 and lease.folder in modes
+    assert {mode & 0o022 for path, mode in modes.items() if path.suffix != ".json" or "leases" not in path.parts} == {
+        others
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be several users")
+def test_a_class_shares_a_store(tmp_path, log):
+    """Three users, one of whom may only read: all get everything, and nothing is made twice."""
+    root = tmp_path / "class"
+    root.mkdir()
+    root.chmod(0o777)
+    for folder in tmp_path.parents:  # pytest's are the caller's own
+        if str(folder).startswith(tempfile.gettempdir() + "/"):
+            folder.chmod(0o755)
+    tmp_path.chmod(0o777)
+    kept = Path(os.environ["STAGES_LOG"])
+    kept.touch()
+    kept.chmod(0o666)
+    code = f"""
+import os, tempfile
+
+def all_of_it(store):
+    data = store.make(stages.dataset, maps=3)
+    return sorted(store.make(stages.arrays, data=data)), store.make(stages.steps, n=3, seconds=0.1)
+
+del os.environ["STAGES_LOG"]
+with tempfile.TemporaryDirectory() as folder:  # while Python's own files can be read
+    all_of_it(Store(folder, []))
+os.environ["STAGES_LOG"] = {str(kept)!r}
+os.setgid(4000 + USER)
+os.setuid(4000 + USER)
+print(*all_of_it(Store()))
+"""
+
+    def user(number, **environment):
+        process = python(code.replace("USER", str(number)), HOME=str(tmp_path), **environment)
+        return process.communicate(timeout=100)
+
+    own = {"WLBOOK_STORE": str(tmp_path / "own"), "WLBOOK_STORE_BASE": str(root)}
+    outputs = [user(1, WLBOOK_STORE=str(root)), user(2, WLBOOK_STORE=str(root)), user(3, **own)]
+    assert [output for output, _ in outputs] == ["['peaks/low', 'power spectrum'] [0, 3]\n"] * 3, outputs
+    assert [line for line in log() if not line.startswith("step")] == ["dataset", "arrays", "start 0"]
+    truncate(payload_files(root)[0])
+    output, errors = user(2, WLBOOK_STORE=str(root))
+    assert "set aside" in errors and output == outputs[0][0], errors

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,8 +15,8 @@ from typing import Any
 import filelock
 import yaml
 
-from wlbook.runner import api, chapters, pages
-from wlbook.runner.environment import write_json
+from wlbook.runner import api, chapters, children, pages, refusals, runs
+from wlbook.runner.environment import remembered, write_json
 from wlbook.runner.pages import Executed, PageError
 from wlbook.runner.runs import Run
 from wlbook.runner.store import Store
@@ -54,6 +53,7 @@ def execute(run: Run, names: Iterable[str], tell: Tell) -> dict[str, Executed]:
     """Execute those of the pages that are stale, and write down what the run consists of and cost."""
     store = Store()
     store.check()
+    lease = store.belongs_to(run.root, run.name)
     done: dict[str, Executed] = {}
     keys: dict[str, str] = {}
     records: dict[str, Any] = {}
@@ -70,11 +70,14 @@ def execute(run: Run, names: Iterable[str], tell: Tell) -> dict[str, Executed]:
             tell(f"  {note}")
         records |= done[name].records
     cost, known = costs(done), run.folder / "run.json"
-    before = json.loads(known.read_text())["pages"] if known.is_file() else {}
+    before = runs.last(run.folder)
+    used = {name: [use["key"] for use in page.used] for name, page in done.items()}
+    both = {"pages": {**before["pages"], **keys}, "used": {**before["used"], **used}}
     told = {"profile": run.profile, "changes": run.changes, "parameters": run.parameters}
     write_json(run.folder / "costs.json", {"profile": run.profile, **cost})
     write_json(run.folder / "records.json", records)
-    write_json(known, {**told, "pages": {**before, **keys}})
+    write_json(known, {**told, **both})
+    lease.settle(runs.consists_of(both))
     tell(f"from an empty store all of this takes {cost['seconds'] / 60:.1f} minutes")
     return done
 
@@ -99,7 +102,7 @@ def draw(
     files = staged(run, table, listed, executed)
     html, drawn = run.folder / "html", run.folder / "drawn.json"
     digest = hashlib.sha256(repr((strict, sorted(files.items()))).encode()).hexdigest()
-    if drawn.is_file() and json.loads(drawn.read_text())["digest"] == digest and not _missing(html, listed):
+    if (remembered(drawn, dict) or {}).get("digest") == digest and not _missing(html, listed):
         tell(f"{'html':<18} reused")
         return html / "index.html"
     started = time.perf_counter()
@@ -149,21 +152,27 @@ def _sphinx(run: Run, source: Path, output: Path, *, strict: bool) -> None:
     from tqdm import tqdm
 
     log = run.folder / "logs" / "sphinx.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (log.parent, output):
+        folder.mkdir(parents=True, exist_ok=True)
     code = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", code, "build", str(source), "--path-output", str(output), "-n", "--keep-going"]
     command += ["-W"] if strict else []
-    environment = {**os.environ, "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    environment = {**os.environ, "NO_COLOR": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "TMPDIR": str(output)}
     piped: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     bar = tqdm(desc="drawing pages", total=200, unit="%", leave=False, disable=not sys.stderr.isatty())
-    with log.open("w", encoding="utf-8") as stream, bar, subprocess.Popen(command, env=environment, **piped) as process:
+    with log.open("w", encoding="utf-8") as stream, bar, children.started(command, env=environment, **piped) as process:
         assert process.stdout is not None
         for line in process.stdout:
             stream.write(line)
             if step := re.search(r"(reading sources|writing output).*\[ *(\d+)%\]", line):
                 bar.update(int(step[2]) + (100 if step[1].startswith("w") else 0) - bar.n)
+    if process.returncode < 0:
+        raise BuildError("Sphinx's process died (killed, or out of memory); run the same command again")
     if process.returncode:
         text = pages.without_colours(log.read_text(encoding="utf-8")).replace(f"{source}/", "")
+        if refusal := re.search(rf"\[Errno ({'|'.join(map(str, refusals.FULL))})\]", text):
+            at = OSError(int(refusal[1]), "", str(output))
+            raise BuildError(f"Sphinx could not write its pages: {refusals.full(at)}")
         wrong = [line for line in text.splitlines() if re.search(r"WARNING|ERROR|Error\b", line)]
         raise BuildError("\n".join(["Sphinx found something wrong:", *wrong[:20], f"all of it is in {log}"]))
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from wlbook.common import extras
+from wlbook.common.wording import shown
 from wlbook.runner.fingerprint import fingerprint
-from wlbook.runner.formats import is_jax_array, is_labelled, plain, short
+from wlbook.runner.formats import is_jax_array, is_labelled, plain
 
 #: Says of an object which stored result it is, and which part of that; None for what came from elsewhere.
 Origin = Callable[[Any], tuple[str, str] | None]
@@ -84,7 +85,7 @@ def describe(function: Callable[..., Any], inputs: Mapping[str, Any], origin: Or
         try:
             described[name] = describe(value)
         except TypeError as error:
-            raise ValueError(f"{name} = {short(value)}: {error}") from None
+            raise ValueError(f"{name} = {shown(value)}: {error}") from None
     made_from = {"inputs": described, "upstream": sorted(upstream), "fingerprint": fingerprint(modules)}
     return {"stage": stage_of(function), **made_from}
 
@@ -97,7 +98,7 @@ def stage_of(function: Any) -> str:
     function = inspect.unwrap(function)
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     if not module or module == "__main__" or "<" in name:
-        raise ValueError(f"function = {short(function)}: must be a named function of a module, not of a notebook")
+        raise ValueError(f"function = {shown(function)}: must be a named function of a module, not of a notebook")
     return f"{module.removeprefix('wlbook.')}.{name}"
 
 

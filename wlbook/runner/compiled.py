@@ -3,9 +3,10 @@
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from wlbook.runner import scratch
 
 
 @contextlib.contextmanager
@@ -18,8 +19,7 @@ def lent(root: Path) -> Iterator[dict[str, str]]:
     """
     shared = root / "build" / "compiled"
     shared.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="wlbook-compiled-") as temporary:
-        own = Path(temporary)
+    with scratch.folder() as own:
         for entry in os.scandir(shared):
             if not entry.name.startswith("."):
                 (own / entry.name).symlink_to(Path(entry).resolve())
@@ -28,16 +28,20 @@ def lent(root: Path) -> Iterator[dict[str, str]]:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-        _give_back(own, shared)
+        for entry in own.iterdir():
+            with contextlib.suppress(OSError):  # on a full disk it will be compiled again: no reason to lose a page
+                _give_back(entry, shared)
 
 
-def _give_back(own: Path, shared: Path) -> None:
-    for entry in own.iterdir():
-        if entry.is_symlink():
-            continue
-        if entry.is_dir():  # XLA's own notes, of a graphics processor
-            shutil.copytree(entry, shared / entry.name, dirs_exist_ok=True)
-            continue
-        aside = shared / f".{entry.name}.{os.getpid()}"
+def _give_back(entry: Path, shared: Path) -> None:
+    if entry.is_symlink():
+        return
+    if entry.is_dir():  # XLA's own notes, of a graphics processor
+        shutil.copytree(entry, shared / entry.name, dirs_exist_ok=True)
+        return
+    aside = shared / f".{entry.name}.{os.getpid()}"
+    try:
         shutil.copyfile(entry, aside)
         aside.replace(shared / entry.name)
+    finally:
+        aside.unlink(missing_ok=True)

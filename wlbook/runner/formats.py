@@ -9,7 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from wlbook.common.wording import shown
+
+#: The types that a store may load, by module and name: a manifest that names another runs nothing.
+OBJECTS = {
+    ("wlbook.runner.pages", "Executed"),
+    ("wlbook.network.estimators", "Estimator"),
+    ("wlbook.degradation.amortised", "Amortised"),
+    ("wlbook.degradation.summary_networks", "Twin"),
+}
+
 _CHUNK = 64 * 2**20  # bytes of one file of a stored array, at most
+
+
+class ForeignError(Exception):
+    """A stored value is not of a kind that is loaded."""
 
 
 def save(value: Any, folder: Path, stage: str) -> dict[str, Any]:
@@ -25,25 +39,31 @@ def save(value: Any, folder: Path, stage: str) -> dict[str, Any]:
         arrays = {f"array{n}": item for n, item in enumerate(value.values())}
         return _save_zarr(_as_dataset(arrays, names), folder, kind="arrays", names=names)
     kind: Any = type(value)
-    if hasattr(kind, "save") and hasattr(kind, "load"):
+    if (kind.__module__, kind.__qualname__) in OBJECTS:
         kind.save(value, folder)
         return {"kind": "object", "module": kind.__module__, "name": kind.__qualname__}
     try:
         (folder / "value.json").write_text(json.dumps(value, indent=1))
     except TypeError:
-        allowed = "a Dataset, array, dict of arrays, JSON value, or have save(folder) and load(folder)"
-        raise ValueError(f"{stage} returned {short(value)}: must be {allowed}") from None
+        allowed = "a Dataset, array, dict of arrays, JSON value, or one of formats.OBJECTS"
+        raise ValueError(f"{stage} returned {shown(value)}: must be {allowed}") from None
     return {"kind": "json"}
 
 
-def load(folder: Path, payload: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def load(folder: Path, payload: Any) -> tuple[Any, dict[str, Any]]:
     """The value, and those of its parts that later calls may be given: part name -> object."""
-    match payload["kind"]:
-        case "json":
+    match payload:
+        case {"kind": "json"}:
             return json.loads((folder / "value.json").read_text()), {}
-        case "object":
-            value = getattr(importlib.import_module(payload["module"]), payload["name"]).load(folder)
+        case {"kind": "object", "module": str(module), "name": str(name)}:
+            if (module, name) not in OBJECTS:
+                raise ForeignError(f"it is a {module}.{name}, which is not loaded from a store")
+            value = getattr(importlib.import_module(module), name).load(folder)
             return value, {"": value}
+        case {"kind": "array" | "arrays" | "dataarray" | "dataset"}:
+            pass
+        case _:
+            raise ForeignError(f"it is of an unknown kind: {shown(payload)}")
     import xarray as xr
 
     as_it_is: dict[str, Any] = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False}
@@ -92,12 +112,6 @@ def _save_zarr(data: Any, folder: Path, **payload: Any) -> dict[str, Any]:
         warnings.filterwarnings("ignore", category=FutureWarning, module="zarr")
         data.to_zarr(folder / "data.zarr", mode="w", zarr_format=3, consolidated=False, encoding=encoding)
     return payload
-
-
-def short(value: Any) -> str:
-    """A value on part of a line, for messages."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def plain(attrs: Any) -> Any:

@@ -1,7 +1,7 @@
 """What was made, from what, and whether it still holds: the answers of `wlbook why`, `list` and `gc`."""
 
-import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 import filelock
 
-from wlbook.runner import chapters, pages
+from wlbook.runner import chapters, pages, runs
+from wlbook.runner.environment import DamagedFileError, load_json
 from wlbook.runner.fingerprint import sha256, source_file
+from wlbook.runner.integrity import unread
+from wlbook.runner.leases import Leases
 from wlbook.runner.pages import Executed
 from wlbook.runner.runs import Run
-from wlbook.runner.store import Store
+from wlbook.runner.store import Store, explained
 
 
 def source_changes(recorded: Mapping[str, str]) -> list[str]:
@@ -83,11 +86,11 @@ def why(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> list[s
 
 def _last(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple[Any, Executed, Any] | None:
     """How a page last ran in this run: its manifest, what it left, and what it would be made from now."""
-    ran = run.folder / "run.json"
-    key = json.loads(ran.read_text())["pages"].get(page) if ran.is_file() else None
+    key = runs.last(run.folder)["pages"].get(page)
     if key is None or (manifest := store.manifest(f"page.{page}", key)) is None:
         return None
-    executed = Executed.load(store.root / f"page.{page}" / key / "payload")
+    if (executed := store.read(f"page.{page}", key)) is None:
+        return None
     return manifest, executed, pages.describe(run, page, records, executed.needs)
 
 
@@ -149,48 +152,107 @@ def states(run: Run, store: Store) -> list[State]:
     return found
 
 
-def unused(store: Store, root: Path) -> list[Path]:
-    """Folders of the store that no run under `build/` uses, directly or through what it uses; and what was damaged.
+class Usage(NamedTuple):
+    """Who uses what of a store, as far as can be told."""
 
-    What `wlbook simulate` made counts as used by the run it was made for.
-    """
+    keys: set[str]  # of results that runs consist of, or may go on from, with all that these were made from
+    owners: dict[str, int]  # a run, for people -> how many results it uses
+    unknown: list[str]  # why it cannot be told what some runs use
+    here: bool  # whether any of the runs is one of this clone
+
+
+def usage(store: Store, root: Path, leases: Leases) -> Usage:
+    """What the runs of a clone and everybody's leases say."""
     keys: set[str] = set()
-    for path in root.glob("build/*/run.json"):
-        for page, key in json.loads(path.read_text())["pages"].items():
-            keys.add(key)
-            payload = store.root / f"page.{page}" / key / "payload"
-            if (payload / "page.json").is_file():
-                keys |= {use["key"] for use in Executed.load(payload).used}
-    keys.update(*(json.loads(path.read_text()) for path in root.glob("build/*/simulated.json")))
+    owners: dict[str, int] = {}
+    unknown: list[str] = []
+    here = False
+    try:
+        for about, leased in leases.owners().items():
+            keys |= leased
+            owners[str(about)] = len(leased)
+            here |= about.clone == str(root)
+    except DamagedFileError as damage:
+        unknown.append(str(damage))
+    for path in sorted(root.glob("build/*/run.json")) + sorted(root.glob("build/*/.run.json.damaged.*")):
+        here = True
+        try:
+            told = load_json(path, dict, runs.whole)
+        except DamagedFileError as damage:
+            if not leases.settled(root, path.parent.name):
+                unknown.append(str(damage))
+        else:
+            keys |= runs.consists_of(told) if told else set()
     manifests = {manifest["key"]: manifest for manifest in store.manifests()}
     waiting = keys
     while waiting:
         waiting = {key for one in waiting for key in manifests.get(one, {}).get("upstream", [])} - keys
         keys |= waiting
-    folders = [path for path in sorted(store.root.glob("*/*")) if path.is_dir()]
-    free = (path for path in folders if path.parent.name != "locks" and path.name not in keys)
-    return [path for path in free if not _in_work(store, path)]
+    return Usage(keys, owners, unknown, here)
 
 
-def _in_work(store: Store, path: Path) -> bool:
-    """Whether another process is making this right now."""
-    if not path.name.endswith(".partial"):
-        return False
-    lock = filelock.FileLock(store.root / "locks" / f"{path.parent.name}-{path.name.removesuffix('.partial')}.lock")
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except filelock.Timeout:
-        return True
+def unused(store: Store, used: Usage, days: float = 0.0) -> list[Path]:
+    """Folders of a store that nobody uses, older than so many days; what was damaged; leftovers of killed processes."""
+    free = []
+    for path in sorted(store.root.glob("*/*")):
+        if path.parent.name in ("locks", "leases", "needs") or not (path.is_dir() or path.parent.name == "damaged"):
+            continue
+        left = path.name.startswith(".") or path.name.endswith(".partial") or path.parent.name == "damaged"
+        young = time.time() - path.lstat().st_mtime < 86400 * days
+        if not young and _key(path) not in used.keys and (left or not used.unknown):
+            free.append(path)
+    return free
+
+
+def _key(path: Path) -> str:
+    """The key of the result that a folder holds, or held, or will hold."""
+    return path.name.removeprefix(".").removesuffix(".removed").removesuffix(".partial")
 
 
 def size(path: Path) -> int:
-    """Bytes below a folder."""
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    """Bytes of a file, or below a folder."""
+    return sum(file.lstat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
-def remove(path: Path) -> None:
-    """Remove a result: out of sight in one step, then for good."""
-    aside = path.with_name(f".{path.name}.removed")
-    path.rename(aside)
-    shutil.rmtree(aside)
+def owner(path: Path) -> str:
+    """The name of the user whose a folder is."""
+    try:
+        return path.owner()
+    except KeyError:
+        return str(path.lstat().st_uid)
+
+
+def remove(store: Store, path: Path, leases: Leases) -> bool:
+    """Remove a folder of a store, out of sight in one step; False if somebody makes, reads or leases it after all."""
+    aside = path.with_name(f".{path.name.removeprefix('.').removesuffix('.removed')}.removed")
+    try:
+        with store.lock(f"{path.parent.name}-{_key(path)}", timeout=0.0), explained(store.root), unread(path) as free:
+            if not free:
+                return False
+            if path != aside:
+                shutil.rmtree(aside, ignore_errors=True)
+                path.rename(aside)
+            if path != aside and _leased(leases, _key(path)):
+                aside.rename(path)
+                return False
+    except (filelock.Timeout, FileNotFoundError):
+        return False
+    with explained(store.root):
+        shutil.rmtree(aside) if aside.is_dir() and not aside.is_symlink() else aside.unlink()
+    return True
+
+
+def _leased(leases: Leases, key: str) -> bool:
+    try:
+        return key in leases.named()
+    except DamagedFileError:  # since it was last read: whose it is cannot be told any more
+        return True
+
+
+def forget(leases: Leases) -> None:
+    """Remove the leases of runs and processes that are gone."""
+    for path in leases.void():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

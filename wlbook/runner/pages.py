@@ -13,15 +13,14 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wlbook.runner import chapters, compiled, contents, parameters
+from wlbook.runner import chapters, children, compiled, contents, parameters, scratch
 from wlbook.runner.cache_keys import key_of
-from wlbook.runner.environment import write_json
+from wlbook.runner.environment import remembered, write_json
 from wlbook.runner.fingerprint import fingerprint, imports, sha256
 from wlbook.runner.runs import Run
 from wlbook.runner.store import Store
@@ -131,7 +130,7 @@ def notebook(source: str, values: Mapping[str, Any] | None = None) -> Any:
 def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple[Executed, str, bool]:
     """The executed page, from the store or by running it: what it left, its key, and whether it ran now."""
     seen = describe(run, page, records)
-    known = store.root / "needs" / f"{key_of(seen)}.json"
+    known = f"needs/{key_of(seen)}.json"
     ran: list[Executed] = []
 
     def execute_now() -> Executed:
@@ -142,16 +141,22 @@ def make(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> tuple
                 raise PageError(f"{page}: {changed}; run the same command again")
         return ran[0]
 
-    with store.lock(f"needs-{known.stem}"):
-        needs = json.loads(known.read_text()) if known.is_file() else execute_now().needs
+    with store.lock(known.replace("/", "-").removesuffix(".json")):
+        noted = remembered(store.find(known), list, _texts)
+        needs = execute_now().needs if noted is None else noted
         while True:
             what = describe(run, page, records, needs)
             kept = store.obtain(what, execute_now, {})
             if set(kept.needs) <= set(needs):
                 break
             needs = sorted({*needs, *kept.needs})  # with other parameters it reads more than it did before
-        write_json(known, needs)
+        if needs != noted:
+            write_json(store.root / known, needs)
     return kept, key_of(what), bool(ran)
+
+
+def _texts(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Executed:
@@ -163,20 +168,20 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    for name in ("papermill", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what they tell of an error or interrupt is told below
     values, started = run.parameters[page], time.perf_counter()
     log = run.folder / "logs" / f"{page}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="wlbook-") as temporary:
-        work = Path(temporary)
+    with scratch.folder() as work:
         for claim, entry in records.items():
             write_json(work / "records" / f"{claim}.json", entry)
         told = {"profile": Path(run.profile).stem, "run": run.name, "page": page, "parameters": run.parameters}
         write_json(work / "run.json", told)
         try:
             nbformat.write(notebook(run.source(page).read_text(encoding="utf-8"), values), work / "in.ipynb")
-            with _environment(run, work, store):
+            with _environment(run, work, store), children.kernels() as kernels:
                 papermill.execute_notebook(
                     work / "in.ipynb",
                     work / "out.ipynb",
@@ -184,19 +189,24 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
                     cwd=run.source(page).parent,
                     progress_bar=False,
                     log_output=False,
-                    config=Config(KernelManager={"transport": "ipc", "ip": str(work / "ipc")}),
+                    kernel_manager_class=kernels,
+                    config=Config(KernelManager=_connection(work)),
                     extra_arguments=["--log-level=50"],
                 )
         except PageError as error:
             raise PageError(f"{page}: {error}") from None
         except papermill.PapermillExecutionError as error:
-            cell = _number(nbformat.read(work / "out.ipynb", 4), error.cell_index)
+            cell = _number(_saved(work), error.cell_index)
             log.write_text(without_colours("\n".join(error.traceback)), encoding="utf-8")
             reason = f"{error.ename}: {error.evalue or _failing_line(log)}".splitlines()[0]
             raise PageError(f"{page}, cell {cell}: {reason}; all of it is in {log}") from None
         except DeadKernelError:
+            begun = [index for index, cell in enumerate(_saved(work)) if cell.metadata.papermill.get("start_time")]
+            where = f"{page}, cell {_number(_saved(work), begun[-1])}" if begun else page
             died = "its process died (killed, or out of memory)"
-            raise PageError(f"{page}: {died}; run the same command again") from None
+            raise PageError(f"{where}: {died}; run the same command again") from None
+        except (RuntimeError, TimeoutError) as error:
+            raise PageError(f"{page}: its process does not answer ({error}); run the same command again") from None
         executed = nbformat.read(work / "out.ipynb", 4)
         events = [json.loads(line) for line in (work / "used.jsonl").read_text().splitlines()]
         own = {path.stem: json.loads(path.read_text()) for path in sorted((work / "records").glob("[!.]*.json"))}
@@ -226,9 +236,16 @@ def without_colours(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def _number(executed: Any, index: int) -> int:
+def _saved(work: Path) -> list[Any]:
+    """The cells of a page as far as they ran."""
+    import nbformat
+
+    return nbformat.read(work / "out.ipynb", 4).cells
+
+
+def _number(cells: list[Any], index: int) -> int:
     """The place of a cell among the page's code cells, from 1, as a reader counts them."""
-    ours = [cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    ours = [cell for cell in cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
     code = (cell for cell in ours[: index + 1] if cell.cell_type == "code")
     return sum("injected-parameters" not in cell.metadata.get("tags", []) for cell in code)
 
@@ -255,6 +272,8 @@ def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
         "WLBOOK_RUN": str(work / "run.json"),
         "WLBOOK_PROFILE": Path(run.profile).stem,
         "WLBOOK_STORE": str(store.root),
+        "WLBOOK_STORE_BASE": os.pathsep.join(map(str, store.bases)),
+        "WLBOOK_LEASE": store.lease,
         "WLBOOK_USED": str(work / "used.jsonl"),
         "WLBOOK_RECORDS": str(work / "records"),
         "WLBOOK_PROGRESS": terminal(),
@@ -279,12 +298,18 @@ def _environment(run: Run, work: Path, store: Store) -> Iterator[None]:
             os.environ.update(before)
 
 
+def _connection(work: Path) -> dict[str, str]:
+    """How to talk with a kernel: through files that nobody else can open, if their names are not too long for that."""
+    address, noted = work / "ipc", {"connection_file": str(work / "kernel.json")}
+    return {**noted, "transport": "ipc", "ip": str(address)} if len(os.fsencode(address)) < 90 else noted
+
+
 def terminal() -> str:
     """Where a page's kernel can reach the person who started this process; empty if nowhere."""
     with contextlib.suppress(OSError):
         if sys.stderr.isatty():
             return os.ttyname(sys.stderr.fileno())
         path = Path(f"/proc/{os.getpid()}/fd/2")
-        with path.open("a"):  # a socket, for one, cannot be opened
-            return str(path)
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))  # a socket, for one, cannot be opened
+        return str(path)
     return ""
