@@ -18,7 +18,7 @@ test: check pages  ## lint, types, unit tests, then every cell of every page aga
 check: .venv/ready  ## lint, types and unit tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 pages: .venv/ready  ## execute every page from an empty store and compare its cells (nbval)
 	$(BIN)/pytest --nbval tests/pages --nbval-sanitize-with tests/pages/sanitize.cfg --nbval-cell-timeout=900

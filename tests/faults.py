@@ -93,7 +93,8 @@ def swapped(draw: random.Random, path: Path, other: Path) -> None:
 
 
 def moved_and_linked(draw: random.Random, path: Path) -> None:
-    away = path.parents[4] / f"away-{draw.random()}" if len(path.parents) > 4 else path.with_name("away")
+    store = next(folder for folder in path.parents if folder.name == "store")
+    away = store.with_name(f"away-{draw.random()}")
     shutil.move(path, away)
     path.symlink_to(away)
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-_SHARED = ["__init__", "degradation_names", "extras", "mask_names", "page_inputs", "prices", "progress"]
-_SHARED += ["statistic_names", "wording"]
+_SHARED = ["__init__", "degradation_names", "degradation_steps", "extras", "mask_names", "page_inputs", "prices"]
+_SHARED += ["progress", "statistic_names", "wording"]
 COMMON = [f"common/{name}.py" for name in _SHARED]
 AROUND = ["__init__.py", "__main__.py", "cli.py", *COMMON, "runner"]
 

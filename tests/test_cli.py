@@ -360,8 +360,9 @@ def test_gc_frees_what_no_run_uses_and_nothing_else(book):
     assert sorted(line.split()[2].split("/")[0] for line in free) == ["network.train", "page.02_network"]
     assert wlbook(book, "gc").splitlines()[:-1] == said[:-1]
     assert minibook.executed(book) == []
-    kept, freed = wlbook(book, "gc").splitlines()[-2:]
-    assert re.fullmatch(rf"kept \d+ results for {book}, run demo \(.+\)", kept) and freed == "       0.0 MB  freed"
+    *kept, freed = wlbook(book, "gc").splitlines()
+    assert any(re.fullmatch(rf"kept \d+ results for {book}, run demo \(.+\)", line) for line in kept)
+    assert freed == "       0.0 MB  freed"
 
 
 @pytest.mark.slow

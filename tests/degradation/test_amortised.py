@@ -168,6 +168,13 @@ def test_a_stored_network_answers_as_before(trained, tmp_path):
         ("keep_kappa:-0.01kappa:0.01kappa", "one network learns thresholds in standard deviations"),
         ("keep_kappa:-5:1", "one network learns thresholds up to 3"),
         ("keep_kappa:-inf:inf", "one network learns ranges with an end"),
+        ("keep_kappa:1:-1", "one network learns ranges that rise"),
+        ("keep_kappa:nan:1", "one network learns ranges that rise"),
+        ("remove_kappa:1", "one network learns remove_kappa with 2 numbers"),
+        ("keep_kappa:20Mpc/h@0.5:10Mpc/h@0.5", "one network learns wavelengths of filters only"),
+        ("low_pass", "one network learns low_pass with 1 number"),
+        ("low_pass:300:mean", "one network learns single steps"),
+        ("low_pas:300", "one network learns single steps"),
     ],
 )
 def test_what_one_network_does_not_learn_is_refused_in_one_line(spec, message):

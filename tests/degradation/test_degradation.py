@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wlbook import degradation
-from wlbook.runner import chapters, parameters
+from wlbook.common import degradation_names, degradation_steps
+from wlbook.degradation import composition
+from wlbook.runner import cache_keys, chapters, parameters
 
 SIDE = 3.5
 KEY = jax.random.key(3)
@@ -328,7 +330,16 @@ def test_a_specification_works_in_jit_keeps_empty_bins_empty_and_takes_any_batch
     for batch in [(), (4,), (5, 6)]:
         shape = jax.ShapeDtypeStruct((*batch, 3, 16, 16), jnp.float32)
         assert jax.eval_shape(function, shape, key=KEY).shape == shape.shape
-    json.dumps(function.keywords, allow_nan=False)  # the store names artefacts by these
+    named = cache_keys.describe(degradation.parse, {"transform": function}, lambda _: None)
+    json.dumps(named["inputs"], allow_nan=False)  # the store names artefacts by these
+
+
+def test_a_result_depends_on_the_degradations_that_it_uses_and_on_no_other():
+    transform = degradation.parse("low_pass:500+keep_kappa:-1:1", side=SIDE)
+    found = cache_keys.describe(composition.one_after_another, {"transform": transform}, lambda _: None)["fingerprint"]
+    modules = {name.rpartition(".")[2] for name in found if name.startswith("wlbook.degradation.")}
+    assert modules == {"arguments", "composition", "filters", "thresholds"}
+    assert "wlbook.common.degradation_names" not in found
 
 
 def test_specifications_say_what_the_functions_do():
@@ -411,6 +422,16 @@ def test_a_page_refuses_a_bad_specification_before_anything_runs():
     assert "(did you mean low_pass?); c prints the grammar" in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(ValueError, match="must be a list of texts, each a degradation"):
         page.check({"degradations": [3]})
+
+
+SPECIFICATIONS = ("none", "low_pass:300", "high_pass:20arcmin:gaussian", "band_stop:10Mpc/h@0.2,0.3:5Mpc/h@0.2,0.3")
+SPECIFICATIONS += ("keep_kappa:-inf:0.5:histogram", "remove_kappa:-0.02kappa:0.02kappa", "single_bin:1+coarsen:2")
+SPECIFICATIONS += ("mask_holes:0.1:6 + shuffle_pixels:separate", "low_pass:10Mpc/h+gaussianize+add_noise:0.01")
+
+
+@pytest.mark.parametrize("spec", SPECIFICATIONS)
+def test_steps_are_the_same_with_and_without_the_table_of_names(spec):
+    assert degradation_steps.read_steps(spec) == degradation_names.read(spec)
 
 
 def test_specifications_are_read_without_jax():

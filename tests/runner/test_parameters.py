@@ -213,12 +213,6 @@ def test_a_shard_that_is_none_is_one_line(shard):
     assert result.exit_code == 2 and len(result.stderr) < 200 and "must be I/N with 1 <= I <= N" in result.stderr
 
 
-def test_a_map_store_is_filled_only_for_a_book_that_can_be_built():
-    # Noise of zero is allowed in chapter 1, and not in chapter 6, which has the parameter too.
-    result = CliRunner().invoke(app, ["simulate", "-p", "sigma_e=0"])
-    assert result.exit_code == 2 and result.stderr.startswith("wlbook: 06_constraints.sigma_e = 0: must be a number")
-
-
 # The conditions of the grammar.
 
 

@@ -39,6 +39,18 @@ def family(temporary: Path) -> list[str]:
     return [command for command in found if command]  # a zombie has none
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """What is started here hears signals, even where this process was started by nohup or a shell's `&`."""
+    before = {number: signal.getsignal(number) for number in (*INTERRUPTS, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def book(tmp_path) -> Path:
     return minibook.write(tmp_path / "book")
@@ -54,7 +66,7 @@ def temporary(tmp_path) -> Path:
 def interrupted(process: subprocess.Popen, number: signal.Signals, temporary: Path) -> None:
     """Send the signal to this process alone; all of its family must go, with one line."""
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=100)
     assert (process.returncode, errors) == (128 + number, SAID)
     assert family(temporary) == [] and list(temporary.iterdir()) == []
 

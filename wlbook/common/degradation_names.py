@@ -6,30 +6,12 @@ makes functions of what is read here.
 
 import difflib
 import math
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from wlbook.common import extras
+from wlbook.common.degradation_steps import Amount, Step, read_amount
 from wlbook.common.wording import shown
-
-_LENGTH = re.compile(r"(?P<length>[^@]*)Mpc/h(?:@(?P<redshifts>.*))?")
-
-
-class Amount(NamedTuple):
-    """A number of a specification."""
-
-    value: float | int  # angles have become multipoles
-    unit: str = ""  # "" (a multipole, standard deviations, ...), "kappa", or "Mpc/h" for a comoving wavelength
-    redshifts: tuple[float, ...] = ()  # at which that is seen: one, one a bin, or none, for each bin's lenses
-
-
-class Step(NamedTuple):
-    """One step of a specification: what to do, with which numbers, in which way ("" is the default)."""
-
-    name: str
-    amounts: tuple[Amount, ...] = ()
-    option: str = ""
 
 
 class Name(NamedTuple):
@@ -126,15 +108,11 @@ def _amount(word: str, kind: str, spec: str) -> Amount:
 def _read_amount(word: str, kind: str) -> Amount:
     if kind in ("FACTOR", "NUMBER"):
         return Amount(int(word))
-    if kind in ("LOW", "HIGH") and word.endswith("kappa"):
-        return Amount(float(word.removesuffix("kappa")), "kappa")
-    if kind == "ELL" and word.endswith("arcmin"):
-        angle = float(word.removesuffix("arcmin"))
-        return Amount(2 * math.pi / math.radians(angle / 60) if angle else math.inf)
-    if kind == "ELL" and (match := _LENGTH.fullmatch(word)):
-        seen = match["redshifts"]
-        return Amount(float(match["length"]), "Mpc/h", () if seen is None else tuple(map(float, seen.split(","))))
-    return Amount(float(word))
+    amount = read_amount(word)
+    units = {"ELL": ("", "arcmin", "Mpc/h"), "LOW": ("", "kappa"), "HIGH": ("", "kappa")}.get(kind, ("",))
+    if ("arcmin" if word.endswith("arcmin") else amount.unit) not in units:
+        raise ValueError
+    return amount
 
 
 def _check_range(name: str, amounts: tuple[Amount, ...], spec: str) -> None:

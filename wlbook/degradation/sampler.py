@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from wlbook.common import degradation_names
+from wlbook.common.degradation_steps import Step, read_steps
 from wlbook.degradation import randomisation
 from wlbook.degradation.bins import sum_bins
 from wlbook.degradation.filters import ell_from_length, high_pass, low_pass
@@ -20,6 +20,7 @@ KINDS = (
     "none", "low_pass", "high_pass", "keep_kappa", "remove_kappa", "shuffle_pixels", "randomize_phases", "sum_bins",
 )  # fmt: skip
 _FILTERS, _RANGES = ("low_pass", "high_pass"), ("keep_kappa", "remove_kappa")
+_OPTIONS = dict(zip(KINDS[1:-1], ("sharp", "sharp", "mean", "mean", "shared", "shared"), strict=True))
 _FARTHEST = 2.5  # thresholds are drawn within so many standard deviations
 _OPEN = 4.0  # an open end of a range is told to the network as if it were a threshold here
 _CLOSEST = 0.5  # two thresholds of one range are at least so far apart [standard deviations]
@@ -68,11 +69,14 @@ class DegradationFamily:
             if not holds:
                 raise ValueError(f"degradation = {spec!r}: {given}one network learns {what}")
 
-        steps = degradation_names.read(spec) or (degradation_names.Step("none"),)
+        steps = read_steps(spec) or (Step("none"),)
         name, amounts, option = steps[0]
-        known = len(steps) == 1 and name in self.kinds and option in ("", "sharp", "mean", "shared")
+        known = len(steps) == 1 and name in self.kinds and option in ("", _OPTIONS.get(name, ""))
         learns(known, f"single steps of {', '.join(self.kinds)}")
+        number = 1 if name in _FILTERS else 2 if name in _RANGES else 0
+        learns(len(amounts) == number, f"{name} with {number} number{'s' * (number != 1)}")
         learns(all(amount.unit != "kappa" for amount in amounts), "thresholds in standard deviations of a map")
+        learns(name in _FILTERS or not any(amount.unit for amount in amounts), "wavelengths of filters only")
         values = [amount.value for amount in amounts]
         if name in _FILTERS:
             (amount,), (low, high) = amounts, self.ells
@@ -83,6 +87,7 @@ class DegradationFamily:
             learns(low <= values[0] <= high, f"{low:.0f} to {high:.0f}", f"ell = {values[0]:.0f}, ")
         if name in _RANGES:
             far = _FARTHEST + _CLOSEST
+            learns(values[0] < values[1], "ranges that rise")
             learns(not any(far < abs(value) < math.inf for value in values), f"thresholds up to {far:g}")
             learns(values != [-math.inf, math.inf], "ranges with an end")
         if name == "remove_kappa" and math.inf in map(abs, values):  # what is left is one range

@@ -1,11 +1,11 @@
 """Networks on disk: the state of a training, whole or not at all; and what came out of one, described."""
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +33,10 @@ def save(folder: Path, state: PyTree) -> None:
         file.write(hashlib.sha256(content.getbuffer()).digest())
         file.flush()
         os.fsync(file.fileno())
-    with contextlib.suppress(FileNotFoundError):
-        (folder / _STATE).replace(folder / _BEFORE)
+    if (folder / _STATE).is_file():
+        other = folder / f"state.{os.getpid()}.before.part"
+        shutil.copyfile(folder / _STATE, other)
+        other.replace(folder / _BEFORE)
     aside.replace(folder / _STATE)
 
 

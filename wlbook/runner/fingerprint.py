@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 #: Modules whose edits cannot change a result.
-IGNORED = frozenset({"wlbook.common.progress", "wlbook.common.checks"})
+IGNORED = frozenset({"wlbook.common.progress", "wlbook.common.checks", "wlbook.common.wording"})
 
 _first_seen: dict[Path, str] = {}
 _parsing = threading.Lock()  # CPython 3.11's ast.parse fails now and then in two threads at once
