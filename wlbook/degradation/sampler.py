@@ -20,7 +20,7 @@ KINDS = (
     "none", "low_pass", "high_pass", "keep_kappa", "remove_kappa", "shuffle_pixels", "randomize_phases", "sum_bins",
 )  # fmt: skip
 _FILTERS, _RANGES = ("low_pass", "high_pass"), ("keep_kappa", "remove_kappa")
-_OPTIONS = dict(zip(KINDS[1:-1], ("sharp", "sharp", "mean", "mean", "shared", "shared"), strict=True))
+_OPTIONS: dict[str, str] = dict(zip(KINDS[1:-1], ("sharp", "sharp", "mean", "mean", "shared", "shared"), strict=True))
 _FARTHEST = 2.5  # thresholds are drawn within so many standard deviations
 _OPEN = 4.0  # an open end of a range is told to the network as if it were a threshold here
 _CLOSEST = 0.5  # two thresholds of one range are at least so far apart [standard deviations]
