@@ -63,7 +63,8 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-folder = Path(tempfile.mkdtemp())
+temporary = tempfile.TemporaryDirectory()  # goes with this page's process
+folder = Path(temporary.name)
 draw = np.random.default_rng(1)
 
 
