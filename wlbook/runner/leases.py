@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wlbook.runner.environment import DamagedFileError, load_json, write_json
+from wlbook.runner.scratch import lives
 
 BY_HAND = "by-hand"  # the lease of processes outside any run
 _KEY = 32  # letters of a key
@@ -204,13 +205,7 @@ def _lives(path: Path) -> bool:
     host, _, number = path.name.rpartition("-")[0].rpartition("-")
     if host != platform.node():
         return _idle(path) < _FORGOTTEN
-    try:
-        os.kill(int(number), 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    return True
+    return number.isdecimal() and len(number) < 10 and lives(int(number))
 
 
 def _user(uid: int) -> str:

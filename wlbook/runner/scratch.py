@@ -34,11 +34,12 @@ def _sweep() -> None:
         with contextlib.suppress(OSError):
             if found is None or found[2] != _system() or entry.stat(follow_symlinks=False).st_uid != os.getuid():
                 continue
-            if not _lives(int(found[1])):
+            if not lives(int(found[1])):
                 shutil.rmtree(entry, ignore_errors=True)
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
