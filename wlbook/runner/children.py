@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -45,8 +46,12 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def kernels() -> Iterator[type]:
-    """What starts kernels; those that papermill leaves, interrupted as it starts one, are ended when all is over."""
+def kernels(said: Path) -> Iterator[type]:
+    """What starts kernels; those that papermill leaves, interrupted as it starts one, are ended when all is over.
+
+    What their processes themselves say, beside the pages' outputs, goes to the file `said`: ipykernel 7.4 ends with a
+    traceback now and then.
+    """
     from jupyter_client.manager import AsyncKernelManager
 
     begun = []
@@ -57,8 +62,8 @@ def kernels() -> Iterator[type]:
             begun.append(self)
 
         async def _async_launch_kernel(self, *command: Any, **given: Any) -> None:
-            with uninterrupted():
-                await super()._async_launch_kernel(*command, **given)
+            with uninterrupted(), said.open("ab") as stream:
+                await super()._async_launch_kernel(*command, **given, stderr=stream)
 
     try:
         yield Kernels

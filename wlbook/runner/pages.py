@@ -173,7 +173,9 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
     values, started = run.parameters[page], time.perf_counter()
     log = run.folder / "logs" / f"{page}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
+    said = log.with_suffix(".process.log")
+    for path in (log, said):
+        path.unlink(missing_ok=True)
     with scratch.folder() as work:
         for claim, entry in records.items():
             write_json(work / "records" / f"{claim}.json", entry)
@@ -181,7 +183,7 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
         write_json(work / "run.json", told)
         try:
             nbformat.write(notebook(run.source(page).read_text(encoding="utf-8"), values), work / "in.ipynb")
-            with _environment(run, work, store), children.kernels() as kernels:
+            with _environment(run, work, store), children.kernels(said) as kernels:
                 papermill.execute_notebook(
                     work / "in.ipynb",
                     work / "out.ipynb",
@@ -204,7 +206,8 @@ def execute(run: Run, page: str, store: Store, records: Mapping[str, Any]) -> Ex
             begun = [index for index, cell in enumerate(_saved(work)) if cell.metadata.papermill.get("start_time")]
             where = f"{page}, cell {_number(_saved(work), begun[-1])}" if begun else page
             died = "its process died (killed, or out of memory)"
-            raise PageError(f"{where}: {died}; run the same command again") from None
+            words = f" (what it said last is in {said})" if said.stat().st_size else ""
+            raise PageError(f"{where}: {died}; run the same command again{words}") from None
         except (RuntimeError, TimeoutError) as error:
             raise PageError(f"{page}: its process does not answer ({error}); run the same command again") from None
         executed = nbformat.read(work / "out.ipynb", 4)
